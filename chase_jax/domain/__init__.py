@@ -1,0 +1,1 @@
+"""Static geometry: grid, drainage tree, lake patches, built once with NumPy."""

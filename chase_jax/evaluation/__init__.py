@@ -1,0 +1,1 @@
+"""Skill of a run against observations."""

@@ -1,0 +1,1 @@
+"""The door: files, dates and units end here."""

@@ -1,0 +1,90 @@
+"""Smooth building blocks whose value and derivative are finite everywhere.
+
+Each function guards the argument that is singular, not the result, because reverse mode multiplies the derivative of
+the branch not taken by zero, and zero times infinity is NaN.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+TINY = 1e-30
+
+
+def softplus(x: jax.Array, width: float | jax.Array) -> jax.Array:
+    r"""Smooth ramp $w \ln(1 + e^{x/w})$, with exponential tails.
+
+    Args:
+        x: Argument, any unit.
+        width: Width of the bend w in the unit of `x`, > 0.
+
+    Returns:
+        Values >= 0, above max(x, 0) by at most 0.7 `width`.
+    """
+    return width * jax.nn.softplus(x / width)
+
+
+def smooth_positive(x: jax.Array, width: float | jax.Array) -> jax.Array:
+    r"""Cheap smooth ramp $(x + \sqrt{x^2 + w^2})/2$, with algebraic tails.
+
+    Args:
+        x: Argument, any unit.
+        width: Width of the bend w in the unit of `x`, > 0.
+
+    Returns:
+        Values > 0, above max(x, 0) by at most w / 2.
+    """
+    return 0.5 * (x + jnp.sqrt(x * x + width * width))
+
+
+def smooth_minimum(a: jax.Array, b: jax.Array, width: float | jax.Array) -> jax.Array:
+    r"""Smooth minimum $(a + b - \sqrt{(a-b)^2 + w^2})/2$, never above the true one and never below zero.
+
+    Args:
+        a: First argument, >= 0, any unit.
+        b: Second argument, >= 0, same unit.
+        width: Width of the bend w in the same unit, > 0.
+
+    Returns:
+        Values between 0 and min(a, b).
+    """
+    difference = a - b
+    return jnp.maximum(0.5 * (a + b - jnp.sqrt(difference * difference + width * width)), 0.0)
+
+
+def soft_clip(x: jax.Array, width: float | jax.Array) -> jax.Array:
+    r"""Smooth clip to [0, 1]: $w[\ln(1+e^{x/w}) - \ln(1+e^{(x-1)/w})]$, slope nowhere above 1.
+
+    Args:
+        x: Argument, 1.
+        width: Width of both bends w, 1, > 0.
+
+    Returns:
+        Values strictly between 0 and 1 (up to rounding).
+    """
+    return softplus(x, width) - softplus(x - 1.0, width)
+
+
+def power(base: jax.Array, exponent: float | jax.Array) -> jax.Array:
+    r"""$x^p$ as $e^{p \ln x}$ for x >= 0, several times faster than `**`; arguments below 1e-30 count as 1e-30.
+
+    Args:
+        base: Base x, any unit; negative values count as zero.
+        exponent: Exponent p, 1.
+
+    Returns:
+        The power, with zero derivative where `base` is not above 1e-30.
+    """
+    return jnp.exp(exponent * jnp.log(jnp.where(base > TINY, base, TINY)))
+
+
+def safe_sqrt(x: jax.Array, floor: float = 1e-30) -> jax.Array:
+    """Square root whose argument is kept at or above `floor`, so that the derivative stays finite."""
+    return jnp.sqrt(jnp.where(x > floor, x, floor))
+
+
+def safe_divide(numerator: jax.Array, denominator: jax.Array, otherwise: float = 0.0) -> jax.Array:
+    """Quotient where `denominator` is not zero, `otherwise` elsewhere, with finite derivatives in both."""
+    valid = denominator != 0.0
+    return jnp.where(valid, numerator / jnp.where(valid, denominator, 1.0), otherwise)
