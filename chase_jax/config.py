@@ -1,0 +1,332 @@
+"""The schema of the configuration: every key with its type, default, choices and meaning.
+
+The files of `conf/` hold values for these keys and nothing else; a key that is not here is an error. Nothing in a
+configuration names code to run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import difflib
+import functools
+import pathlib
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from chase_jax.checks import InputError, require
+from chase_jax.variables import GRIDDED_OUTPUTS
+
+RUN_FOLDER = "runs/${run_name:${domain.path}}"
+
+
+def key(default: Any, meaning: str, choices: tuple[str, ...] = (), low: float | None = None) -> Any:
+    """A key of the configuration: default, meaning, the words or the smallest number allowed."""
+    metadata = {"meaning": meaning, "choices": choices, "low": low}
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass
+class Domain:
+    """Where."""
+
+    path: str | None = key(None, "domain file (.nc or .zarr); empty: the generated demo, with all its inputs")
+
+
+@dataclasses.dataclass
+class Forcing:
+    """Weather."""
+
+    path: str | None = key(None, "weather file, or a pattern such as 'weather/*.nc'")
+    lapse_rate: float = key(0.0065, "fall of temperature with altitude, K m-1, if the file has surface_altitude", low=0)
+    scan: bool = key(True, "check every value of the period before the first step")
+
+
+@dataclasses.dataclass
+class Parameters:
+    """Calibrated parameters."""
+
+    path: str | None = key(None, "file of maps of dcor, baseflow_factor, manning_roughness; empty: defaults")
+    dcor: float | None = key(None, "one value for all cells, where the file has no map", low=0)
+    baseflow_factor: float | None = key(None, "one value for all cells, where the file has no map", low=1e-6)
+    manning_roughness: float | None = key(None, "one value for all cells, s m-1/3, where the file has no map", low=1e-3)
+
+
+@dataclasses.dataclass
+class Gauges:
+    """Places where discharge is written."""
+
+    path: str | None = key(None, "table gauge_id,x,y,area_km2,name")
+
+
+@dataclasses.dataclass
+class Observations:
+    """What was observed at the gauges."""
+
+    path: str | None = key(None, "file of discharge (gauge, time)")
+
+
+@dataclasses.dataclass
+class Period:
+    """When."""
+
+    start: str = key("2001-01-01", "first day, ISO")
+    end: str = key("2001-12-31", "last day, ISO, inclusive")
+    warmup_start: str | None = key(None, "first day of a run-in that is not written, ISO; empty: none")
+    warmup_cycles: int = key(1, "how often the run-in is repeated", low=1)
+
+
+@dataclasses.dataclass
+class Initial:
+    """The state at the start."""
+
+    path: str | None = key(None, "restart file of a run of the same domain; empty: a cold start")
+
+
+@dataclasses.dataclass
+class Solvers:
+    """How rivers are solved."""
+
+    reach: str = key("jacobi", "solver of the rivers: fixed sweeps, or exact elimination", ("jacobi", "tree"))
+    substeps: int | None = key(None, "routing steps a day; empty: chosen from the network", low=1)
+    sweeps: int | None = key(None, "sweeps of jacobi; empty: chosen from the network", low=1)
+
+
+@dataclasses.dataclass
+class Schedule:
+    """Steps of the land surface."""
+
+    land_substeps: int = key(8, "land steps a day", low=1)
+    soil_substeps: int = key(2, "soil-water steps per land step", low=1)
+
+
+@dataclasses.dataclass
+class Physics:
+    """Variants of processes."""
+
+    dcor_form: str = key("D5", "definition of dcor, see physics/runoff.py", ("D1", "D2", "D3", "D4", "D5"))
+    storm: str = key("duration", "course of rain within a day", ("duration", "flat"))
+    soil_flux: str = key(
+        "matric_flux_potential", "flow between soil layers", ("matric_flux_potential", "interpolated_saturation")
+    )
+
+
+@dataclasses.dataclass
+class Output:
+    """What is written where."""
+
+    directory: str = key(RUN_FOLDER, "the run folder")
+    grids: list[str] = key(  # noqa: RUF009  a field, not a shared list
+        ["runoff", "evaporation", "recharge", "water_table_depth", "snow_amount", "discharge"],
+        "maps of monthly means, any of: " + ", ".join(GRIDDED_OUTPUTS),
+    )
+    daily_grids: list[str] = key([], "maps of daily means, the same names")  # noqa: RUF009
+    restart_days: int | None = key(None, "days between restarts; empty: at the end of every month", low=1)
+    overwrite: bool = key(False, "replace an earlier run in the folder")
+    progress: bool = key(True, "show a bar on a terminal")
+
+
+@dataclasses.dataclass
+class Data:
+    """Raw data."""
+
+    root: str | None = key(None, "folder of raw data; empty: the environment variable CHASE_DATA")
+
+
+@dataclasses.dataclass
+class Config:
+    """The keys that every verb has."""
+
+    domain: Domain = dataclasses.field(default_factory=Domain)
+    forcing: Forcing = dataclasses.field(default_factory=Forcing)
+    parameters: Parameters = dataclasses.field(default_factory=Parameters)
+    gauges: Gauges = dataclasses.field(default_factory=Gauges)
+    observations: Observations = dataclasses.field(default_factory=Observations)
+    period: Period = dataclasses.field(default_factory=Period)
+    initial: Initial = dataclasses.field(default_factory=Initial)
+    solvers: Solvers = dataclasses.field(default_factory=Solvers)
+    schedule: Schedule = dataclasses.field(default_factory=Schedule)
+    physics: Physics = dataclasses.field(default_factory=Physics)
+    output: Output = dataclasses.field(default_factory=Output)
+    data: Data = dataclasses.field(default_factory=Data)
+    precision: str = key("float64", "arithmetic", ("float64", "mixed"))
+    resume: bool = key(False, "continue the run in output.directory from its last restart")
+
+
+@dataclasses.dataclass
+class Prepare(Config):
+    """The keys of `chase prepare`."""
+
+    recipe: str | None = key(None, "name of the recipe, a module of data_prep")
+
+
+SCHEMAS: dict[str, type[Config]] = {"simulate": Config, "check": Config, "prepare": Prepare, "evaluate": Config}
+
+
+def compose(values: dict[str, Any], verb: str = "simulate") -> Config:
+    """The configuration of a verb with other values.
+
+    Args:
+        values: Nested dictionaries by group and key.
+        verb: The verb.
+
+    Raises:
+        InputError: If a key does not exist or a value has the wrong type.
+    """
+    register()
+    schema = SCHEMAS[verb]
+    for name in _names(values):
+        require_key(name, schema)
+    try:
+        with initialize_config_dir(str(folder()), version_base="1.3", job_name="chase"):
+            return OmegaConf.to_object(OmegaConf.merge(hydra_compose(verb), values))  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise InputError(" ".join(str(error).split())) from None
+
+
+def _names(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """The full names of the keys of nested dictionaries."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _names(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def folder() -> pathlib.Path:
+    """The folder of configuration files: inside an installed package, beside it in a source tree."""
+    package = pathlib.Path(__file__).parent
+    return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
+
+
+def groups() -> dict[str, list[str]]:
+    """The groups of configuration files and the names in each."""
+    found = sorted(path for path in folder().iterdir() if path.is_dir())
+    return {path.name: sorted(file.stem for file in path.glob("*.yaml")) for path in found}
+
+
+@functools.cache
+def register() -> None:
+    """Make schemas and resolvers known to Hydra."""
+    for verb, schema in SCHEMAS.items():
+        ConfigStore.instance().store(name=f"{verb}_schema", node=schema)
+    OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
+
+
+def _run_name(domain: str | None) -> str:
+    """The name of the run folder: that of the folder of the domain file, or of the file if it has a name of its own."""
+    if not domain:
+        return "demo"
+    path = pathlib.Path(domain).expanduser().resolve()
+    return path.stem if path.stem != "domain" else path.parent.name or "domain"
+
+
+def keys(schema: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field[Any], type]]:
+    """Every key of a schema with its full name, field and type."""
+    types = typing.get_type_hints(schema)
+    for field in dataclasses.fields(schema):
+        if dataclasses.is_dataclass(types[field.name]):
+            yield from keys(types[field.name], f"{prefix}{field.name}.")
+        else:
+            yield f"{prefix}{field.name}", field, types[field.name]
+
+
+def require_key(name: str, schema: type[Config]) -> None:
+    """Require a key, or a group, of a configuration to exist.
+
+    Raises:
+        InputError: Suggests the nearest one.
+    """
+    known = [found for found, _, _ in keys(schema)] + list(groups())
+    sections = {found.split(".")[0] for found in known}
+    if name not in known and name not in sections:
+        raise InputError(f"unknown key {name}{nearest(name, known)}; --help lists all keys.")
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Words that suggest the names most like a wrong one."""
+    last = {found.rsplit(".", 1)[-1]: found for found in known}
+    section, _, own = name.rpartition(".")
+    siblings = [found for found in known if section and found.startswith(f"{section}.")]
+    close = difflib.get_close_matches(name, siblings or known, n=1, cutoff=0.7)
+    close = close or [last[n] for n in difflib.get_close_matches(own, list(last), n=1, cutoff=0.6)]
+    if close:
+        return f", did you mean {close[0]}?"
+    return f"; {section} has {', '.join(siblings)}" if siblings else ""
+
+
+def check(config: Config) -> Config:
+    """The configuration, if its values make sense by themselves.
+
+    Raises:
+        InputError: Names key, value and what is allowed.
+    """
+    for name, field, _ in keys(type(config)):
+        value: Any = config
+        for part in name.split("."):
+            value = getattr(value, part)
+        choices, low = field.metadata["choices"], field.metadata["low"]
+        if choices and value not in choices:
+            hint = nearest(str(value), list(choices))
+            raise InputError(f"{name} is '{value}'{hint}; allowed are {', '.join(choices)}.")
+        if low is not None and value is not None and not value >= low:
+            raise InputError(f"{name} is {value}; it must be at least {low:g}.")
+    start, end = date(config.period.start, "period.start"), date(config.period.end, "period.end")
+    require(start <= end, f"period.end is {end}, before period.start {start}; exchange them.")
+    if config.period.warmup_start is not None:
+        first = date(config.period.warmup_start, "period.warmup_start")
+        require(first < start, f"period.warmup_start is {first}; it must lie before period.start {start}.")
+    for name in ("grids", "daily_grids"):
+        for wanted in getattr(config.output, name):
+            hint = nearest(wanted, list(GRIDDED_OUTPUTS))
+            require(
+                wanted in GRIDDED_OUTPUTS,
+                f"output.{name}: unknown map '{wanted}'{hint}; allowed are {', '.join(GRIDDED_OUTPUTS)}.",
+            )
+    return config
+
+
+def date(text: str, name: str) -> datetime.date:
+    """A day from its ISO form.
+
+    Raises:
+        InputError: If it is not one.
+    """
+    try:
+        return datetime.date.fromisoformat(str(text))
+    except ValueError as error:
+        raise InputError(f"{name} is '{text}' ({error}); give a day such as 1990-01-31.") from None
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """The values by their full names."""
+    result = {}
+    for name, _, _ in keys(type(config)):
+        value: Any = config
+        for part in name.split("."):
+            value = getattr(value, part)
+        result[name] = value
+    return result
+
+
+def dump(config: Config) -> str:
+    """The values as YAML."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config))
+
+
+def default_of(field: dataclasses.Field[Any]) -> str:
+    """The default of a key in words."""
+    made = field.default_factory
+    value = field.default if made is dataclasses.MISSING else made()
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return "empty" if value is None else str(value)

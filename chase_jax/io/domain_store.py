@@ -1,0 +1,153 @@
+"""The domain file: maps on a projected grid, read, checked and turned into a domain.
+
+The coordinates say which way a file is turned; flow directions are compass directions and hold either way.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import numpy as np
+import pyproj
+import xarray as xr
+
+from chase_jax.checks import InputError, require
+from chase_jax.domain.domain import Domain
+from chase_jax.domain.grid import Grid
+from chase_jax.io import store
+from chase_jax.variables import DOMAIN_OPTIONAL, DOMAIN_REQUIRED, VARIABLES
+
+GRID_MAPPING = "crs"
+METRES = ("m", "metre", "meter", "metres", "meters")
+
+
+def open_domain(path: str | os.PathLike[str]) -> Domain:
+    """Read a domain file, check it and build the domain.
+
+    Args:
+        path: A netCDF file or Zarr folder as the README describes.
+
+    Raises:
+        InputError: Names file, variable, cell, value and what is allowed.
+    """
+    file = store.local_path(path, "domain.path")
+    fields, grid = read_fields(file)
+    try:
+        return Domain.build(fields, grid)
+    except InputError as error:
+        advice = "correct the data, its `units` or its _FillValue"
+        raise InputError(f"{file}: {str(error).rstrip('.')}; {advice}.") from None
+
+
+def read_grid(dataset: xr.Dataset, path: pathlib.Path) -> Grid:
+    """The raster of a file with every cell packed, row by row.
+
+    Raises:
+        InputError: If axes or projection are missing, geographic or uneven.
+    """
+    for axis in ("x", "y"):
+        require(
+            axis in dataset.coords and dataset[axis].ndim == 1,
+            f"{path}: coordinate {axis}: is missing; give the projected coordinates of the cell centres, in m.",
+        )
+        unit = str(dataset[axis].attrs.get("units", "")) or "missing"
+        require(
+            unit in METRES,
+            f"{path}: coordinate {axis}: the unit is {unit}; allowed is m; project the grid (LAEA) first.",
+        )
+    projection = read_projection(dataset, path)
+    try:
+        grid = Grid(dataset.x.values, dataset.y.values, projection)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    wide, high = grid.spacing
+    require(
+        min(grid.shape) == 1 or abs(wide - high) < 1e-3 * wide,
+        f"{path}: coordinates x, y: cells are {wide:g} m wide and {high:g} m high; "
+        "they must be square; regrid the file.",
+    )
+    return grid
+
+
+def read_projection(dataset: xr.Dataset, path: pathlib.Path) -> dict[str, object]:
+    """The attributes of the grid mapping of a file.
+
+    Raises:
+        InputError: If there is none, it is unreadable, or it is not a projection in metres.
+    """
+    names = {
+        str(a.attrs.get("grid_mapping") or a.encoding.get("grid_mapping") or "") for a in dataset.data_vars.values()
+    }
+    names = {name for name in names if name and name in dataset.variables}
+    names = names or {
+        str(k) for k, a in dataset.variables.items() if "grid_mapping_name" in a.attrs or "crs_wkt" in a.attrs
+    }
+    require(
+        len(names) == 1,
+        f"{path}: grid_mapping: {'several' if names else 'no'} projections are declared; "
+        "name one variable with the CF attributes of the projection (or `crs_wkt`) in `grid_mapping`.",
+    )
+    attrs = dict(dataset.variables[names.pop()].attrs)
+    try:
+        crs = pyproj.CRS.from_cf(attrs)
+    except (pyproj.exceptions.CRSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: grid_mapping: is not understood ({str(error).splitlines()[0]}); correct it."
+        ) from None
+    require(
+        crs.is_projected,
+        f"{path}: grid_mapping: the coordinate system is '{crs.name}', which is not a projection; "
+        "allowed is an equal-area projection in metres; project the grid (LAEA) first.",
+    )
+    return attrs
+
+
+def read_fields(path: pathlib.Path) -> tuple[dict[str, np.ndarray], Grid]:
+    """Every map of a domain file that the model knows, as float64 in the units of the table.
+
+    Raises:
+        InputError: Names file, variable and what is allowed, where axes or units are wrong or a needed map is missing.
+    """
+    with store.open_dataset(path) as dataset:
+        grid = read_grid(dataset, path)
+        fields: dict[str, np.ndarray] = {}
+        for name in (*DOMAIN_REQUIRED, *DOMAIN_OPTIONAL):
+            array = store.find(dataset, name, path)
+            if array is None:
+                require(name not in DOMAIN_REQUIRED, _missing(dataset, name, path))
+                continue
+            axes = ("month", "y", "x") if VARIABLES[name].dims[0] == "month" else ("y", "x")
+            require(
+                set(array.dims) == set(axes) and (axes[0] != "month" or array.sizes["month"] == 12),
+                f"{path}: variable {name}: has the axes {dict(array.sizes)}; "
+                f"allowed are ({', '.join(axes)}){' with 12 months' if len(axes) == 3 else ''}; regrid it.",
+            )
+            fields[name] = store.canonical(array.transpose(*axes), name, path)
+    for name in {"lake_index", "lake_patch"} & set(fields):  # outside lakes a file may have no value
+        fields[name] = np.nan_to_num(fields[name], nan=0.0)
+    return fields, grid
+
+
+def _missing(dataset: xr.Dataset, name: str, path: pathlib.Path) -> str:
+    held = ", ".join(map(str, dataset.data_vars)) or "nothing"
+    return f"{path}: variable {name}: is missing; the file holds {held}; add {name} ({VARIABLES[name].long_name})."
+
+
+def frame(grid: Grid) -> xr.Dataset:
+    """An empty dataset with the coordinates and the grid mapping of a grid."""
+    dataset = xr.Dataset(
+        coords={
+            "x": ("x", grid.x, {"standard_name": "projection_x_coordinate", "units": "m", "axis": "X"}),
+            "y": ("y", grid.y, {"standard_name": "projection_y_coordinate", "units": "m", "axis": "Y"}),
+        }
+    )
+    dataset[GRID_MAPPING] = xr.DataArray(np.int32(0), attrs=grid.projection)
+    return dataset
+
+
+def map_of(grid: Grid, values: np.ndarray) -> xr.DataArray:
+    """A map (..., y, x) of packed values (..., cell), bound to the grid mapping; leading axes are the caller's."""
+    raster = grid.unpack(np.asarray(values, dtype=float))
+    axes = ("layer", "y", "x") if raster.ndim == 3 else ("y", "x")
+    return xr.DataArray(raster, dims=axes, attrs={"grid_mapping": GRID_MAPPING})

@@ -1,0 +1,101 @@
+"""Build the input files of the model from arrays: domain, forcing, parameters, gauges, observations.
+
+The readers of this package accept what these functions write; the generated demo and the data recipes share them.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import pyproj
+import xarray as xr
+
+from chase_jax.io import store
+
+CODE_TYPES = {"active": "i1", "lake_patch": "i1", "flow_direction": "i2", "vegetation_class": "i2", "lake_index": "i4"}
+
+
+def raster(fields: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray, crs: str) -> xr.Dataset:
+    """Fields on a projected grid with a CF grid mapping.
+
+    Args:
+        fields: Arrays (y, x), or (month, y, x), in the units of the table of variables.
+        x (x,): Easting of the cell centers, m.
+        y (y,): Northing of the cell centers, m.
+        crs: The projection in any form that PROJ reads, for example "EPSG:3035".
+    """
+    data: dict[str, xr.DataArray] = {}
+    for name, values in fields.items():
+        dims = ("month", "y", "x") if np.ndim(values) == 3 else ("y", "x")
+        data[name] = xr.DataArray(np.asarray(values, CODE_TYPES.get(name, "f8")), dims=dims)
+    dataset = _placed(xr.Dataset(data), x, y, crs)
+    if any(array.ndim == 3 for array in data.values()):
+        month = ("month", np.arange(1, 13), {"long_name": "calendar month", "units": "1"})
+        dataset = dataset.assign_coords(month=month)
+    return dataset
+
+
+def forcing(
+    fields: Mapping[str, np.ndarray], time: pd.DatetimeIndex, x: np.ndarray, y: np.ndarray, crs: str
+) -> xr.Dataset:
+    """Daily weather on a projected grid, each day stamped at its start.
+
+    Args:
+        fields: Arrays (time, y, x) in the units of the table of variables; `surface_altitude` is (y, x).
+        time (time,): Start of every day.
+        x (x,): Easting of the grid points, m.
+        y (y,): Northing of the grid points, m.
+        crs: The projection in any form that PROJ reads.
+    """
+    axes = ("time", "y", "x")
+    data = {name: (axes[3 - np.ndim(values) :], np.asarray(values, "f4")) for name, values in fields.items()}
+    dataset = _placed(xr.Dataset(data), x, y, crs)
+    dataset["time_bnds"] = (("time", "bounds"), np.stack([time, time + pd.Timedelta(days=1)], axis=1))
+    dataset = dataset.assign_coords(time=("time", time, {"standard_name": "time", "bounds": "time_bnds"}))
+    clock = {"units": f"days since {time[0]:%Y-%m-%d}", "calendar": "standard", "dtype": "f8"}
+    dataset["time"].encoding = dict(clock)
+    dataset["time_bnds"].encoding = dict(clock)
+    return dataset
+
+
+def write_gauges(path: pathlib.Path, gauges: Sequence[Mapping[str, object]]) -> None:
+    """Write gauges.csv; every gauge has gauge_id, x (m), y (m), area_km2 and name."""
+    table = pd.DataFrame(list(gauges), columns=["gauge_id", "x", "y", "area_km2", "name"])
+    store.write_text(table.to_csv(index=False), path)
+
+
+def observations(
+    gauge_id: Sequence[str], time: pd.DatetimeIndex, discharge: np.ndarray, lake_level: np.ndarray | None = None
+) -> xr.Dataset:
+    """Observed series of gauges.
+
+    Args:
+        gauge_id (gauge,): Identifiers as in gauges.csv.
+        time (time,): Start of every day.
+        discharge (gauge, time): Daily mean discharge, m3 s-1, NaN where missing.
+        lake_level (gauge, time): Level of the lake that a gauge stands in, m, NaN elsewhere and where missing.
+    """
+    data = {"discharge": (("gauge", "time"), np.asarray(discharge, "f8"))}
+    if lake_level is not None:
+        data["lake_level"] = (("gauge", "time"), np.asarray(lake_level, "f8"))
+    dataset = xr.Dataset(data).assign_coords(
+        gauge_id=("gauge", np.asarray(gauge_id, dtype=object), {"cf_role": "timeseries_id", "long_name": "gauge"}),
+        time=("time", time, {"standard_name": "time"}),
+    )
+    dataset["time"].encoding = {"units": f"days since {time[0]:%Y-%m-%d}", "calendar": "standard", "dtype": "f8"}
+    dataset.attrs["featureType"] = "timeSeries"
+    return dataset
+
+
+def _placed(dataset: xr.Dataset, x: np.ndarray, y: np.ndarray, crs: str) -> xr.Dataset:
+    """The dataset with coordinates and grid mapping."""
+    for name in dataset.data_vars:
+        dataset[name].attrs["grid_mapping"] = "crs"
+    axis = {"units": "m", "standard_name": "projection_x_coordinate", "axis": "X"}
+    other = {"units": "m", "standard_name": "projection_y_coordinate", "axis": "Y"}
+    dataset = dataset.assign_coords(x=("x", np.asarray(x, float), axis), y=("y", np.asarray(y, float), other))
+    dataset["crs"] = ((), np.int32(0), pyproj.CRS.from_user_input(crs).to_cf())
+    return dataset

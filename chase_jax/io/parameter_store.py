@@ -1,0 +1,88 @@
+"""The calibrated parameters: maps on the grid of the domain."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from chase_jax.checks import require
+from chase_jax.domain.grid import Grid
+from chase_jax.io import store
+from chase_jax.io.domain_store import frame, map_of, read_grid
+from chase_jax.physics import runoff
+from chase_jax.variables import CALIBRATED
+
+
+def read_parameters(path: str | os.PathLike[str], grid: Grid, dcor_form: str) -> dict[str, np.ndarray]:
+    """Read the maps of a parameter file at the cells of the domain.
+
+    Args:
+        path: A file on the grid of the domain with any of `dcor`, `baseflow_factor`, `manning_roughness`.
+        grid: The grid of the domain.
+        dcor_form: The configured definition of `dcor`, D1 to D5, which the file must agree with.
+
+    Returns:
+        (cell,) values by name, of those the file holds.
+
+    Raises:
+        InputError: Names file, variable, cell, value and what is allowed.
+    """
+    file = store.local_path(path, "parameters.path")
+    with store.open_dataset(file) as dataset:
+        there = read_grid(dataset, file)
+        require(
+            there.shape == grid.shape
+            and np.allclose(there.x, grid.x, atol=0.01 * grid.spacing[0])
+            and np.allclose(there.y, grid.y, atol=0.01 * grid.spacing[1]),
+            f"{file}: coordinates x, y: the grid {there.shape} is not that of the domain {grid.shape}; "
+            "regrid the parameters onto the cells of the domain.",
+        )
+        found = {}
+        for name in CALIBRATED:
+            array = store.find(dataset, name, file)
+            if array is None:
+                continue
+            require(
+                set(array.dims) == {"y", "x"},
+                f"{file}: variable {name}: has the axes ({', '.join(map(str, array.dims))}); needed are (y, x).",
+            )
+            low, high = None, None
+            if name == "dcor":
+                form = str(array.attrs.get("dcor_form", "missing"))
+                require(
+                    form == dcor_form,
+                    f"{file}: variable dcor: the attribute dcor_form is {form}, but the configuration says "
+                    f"{dcor_form}; set `physics.dcor_form` to that of the file, or calibrate again.",
+                )
+                low, high = runoff.RANGE[dcor_form]
+            values = grid.pack(store.canonical(array.transpose("y", "x"), name, file))
+            store.check_values(values, name, file, lambda index: grid.place(index[-1]), low, high)
+            found[name] = values
+        require(
+            bool(found), f"{file}: holds none of {', '.join(CALIBRATED)}; add one or leave `parameters.path` empty."
+        )
+    return found
+
+
+def write_parameters(
+    path: str | os.PathLike[str], values: Mapping[str, np.ndarray], grid: Grid, dcor_form: str,
+    title: str = "Parameters of chase_jax",
+) -> None:  # fmt: skip
+    """Write a parameter file.
+
+    Args:
+        path: A name that ends in .nc or .zarr.
+        values: (cell,) values by name, in the units of the table.
+        grid: The grid of the domain.
+        dcor_form: The definition of `dcor` the values hold for.
+        title: The title of the file.
+    """
+    dataset = frame(grid)
+    for name, value in values.items():
+        dataset[name] = map_of(grid, value)
+        if name == "dcor":
+            dataset[name].attrs["dcor_form"] = dcor_form
+    store.write_dataset(dataset, pathlib.Path(path), title)

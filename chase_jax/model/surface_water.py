@@ -1,0 +1,307 @@
+r"""Rivers and lakes together: one volume per cell, moved by discharges that each leave one cell and enter another.
+
+A step goes in four moves. (1) Losses are cut to what a cell holds. (2) The rivers propose discharges with the lakes
+standing still. (3) The two-dimensional patches answer: their stages, and the river cells at their mouths, change
+together, and the discharge across the shore is corrected accordingly. (4) One limiter over all edges keeps every
+volume at or above zero, and the limited discharges move the water.
+
+Identity, per step and cell, to rounding: V' - V = dt (realised source + inflows - outflows); over all cells the
+inflows and outflows between cells cancel, and what is left is the outflow at outlets.
+"""
+
+from __future__ import annotations
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from chase_jax.domain.domain import Domain
+from chase_jax.domain.lakes import Lakes
+from chase_jax.numerics.graph import EdgeList, limit_outflow
+from chase_jax.numerics.jacobi import Jacobi, block
+from chase_jax.numerics.krylov import ConjugateGradient
+from chase_jax.numerics.tree import Tree
+from chase_jax.physics import channel, lake, river
+from chase_jax.typing import PerCell, PerEdge, Scalar
+
+LAKE_SOLVER = ConjugateGradient(tolerance=1e-9, max_steps=1000)
+NO_DISCHARGE = 1e-30  # m3 s-1; smaller discharges count as none
+LIMITER_PASSES = 8  # 1; through-flow up to this Courant number passes the limiter unthrottled
+
+
+class Geometry(eqx.Module):
+    """Channels, lake patches and what joins them; static, not differentiable.
+
+    Attributes:
+        network: Channels.
+        lake: Patches, or `None` if the domain has none.
+        lake_cell (lake_cell,): Cell of each patch cell.
+        mouth (mouth,): Cell whose edge crosses a shore (its upstream end).
+        mouth_lake (mouth,): Lake end of that edge, on the lake axis.
+        mouth_river (mouth,): River end, a cell.
+        inward (mouth,): True where the river runs into the lake.
+        edges: All edges over cells: first that of each cell to the next, then the faces of the patches.
+    """
+
+    network: river.Network
+    lake: lake.Geometry | None
+    lake_cell: jax.Array
+    mouth: jax.Array
+    mouth_lake: jax.Array
+    mouth_river: jax.Array
+    inward: jax.Array
+    edges: EdgeList
+
+    @classmethod
+    def from_domain(cls, domain: Domain) -> Geometry:
+        """Geometry of a domain; NumPy, once."""
+        tree_, lakes = domain.drainage, domain.lakes
+        network = river.network(
+            downstream=np.asarray(tree_.downstream),
+            bed_fall=np.asarray(domain.bed_fall),
+            length=np.asarray(domain.channel_length),
+            cell_area=np.asarray(domain.cell_area),
+            outlet=np.asarray(tree_.outlet),
+            outlet_slope=np.asarray(domain.outlet_slope),
+            patch=np.asarray(lakes.member),
+            sill=np.asarray(domain.sill),
+        )
+        return cls.join(network, lakes)
+
+    @classmethod
+    def join(cls, network: river.Network, lakes: Lakes | None = None) -> Geometry:
+        """Channels and patches, which must be those the network was told of."""
+        cells = network.fall.shape[0]
+        tail, head = jnp.arange(cells, dtype=jnp.int32), network.links.parent
+        none = jnp.zeros(0, jnp.int32)
+        if lakes is None or lakes.cell.shape[0] == 0:
+            return cls(network, None, none, none, none, none, none.astype(bool), EdgeList(tail, head, cells))
+        faces = EdgeList(
+            jnp.concatenate([tail, lakes.cell[lakes.edges.tail]]),
+            jnp.concatenate([head, lakes.cell[lakes.edges.head]]),
+            cells,
+        )
+        patches = lake.Geometry(lakes.area, lakes.edges, lakes.edge_fall, lakes.edge_length, lakes.edge_width)
+        mouths = (lakes.mouth_tail, lakes.mouth_lake, lakes.mouth_river, lakes.inward)
+        return cls(network, patches, lakes.cell, *mouths, faces)
+
+
+class State(eqx.Module):
+    """Water in channels, lakes and inland sinks.
+
+    Attributes:
+        volume (cell,): Volume of water, m3, >= 0.
+    """
+
+    volume: PerCell
+
+
+class Fluxes(eqx.Module):
+    """Means over the interval.
+
+    Attributes:
+        discharge (cell,): Discharge to the next cell or out of the domain, m3 s-1, negative when it runs back;
+            zero inside lake patches, where water leaves on all sides.
+        outflow (cell,): Discharge out of the domain, m3 s-1; zero except at outlets.
+        unmet_loss (cell,): Part of a negative lateral inflow that found no water, m3 s-1, >= 0.
+        residual: Largest error of depth that the reach solver left in any step, m; its place is `residual_cell`.
+        residual_cell: Cell of that error.
+        lake_change: Largest change of stage in the last Picard iteration of any step, m.
+    """
+
+    discharge: PerCell
+    outflow: PerCell
+    unmet_loss: PerCell
+    residual: Scalar
+    residual_cell: jax.Array
+    lake_change: Scalar
+
+
+def depth(parameters: channel.Parameters, geometry: Geometry, state: State) -> PerCell:
+    """Depth of water above the bed of channel, lake or sink (cell,), m."""
+    sides = river.section(parameters, geometry.network)
+    return channel.depth(state.volume, sides.area, sides.bank_depth, sides.floodplain_area)[0]
+
+
+def step(
+    parameters: channel.Parameters,
+    geometry: Geometry,
+    state: State,
+    lateral_inflow: PerCell,
+    duration: float,
+    solver: Tree | Jacobi,
+    lake_solver: ConjugateGradient = LAKE_SOLVER,
+) -> tuple[State, Fluxes]:
+    """Route the water of one interval in equal steps no longer than the solver's.
+
+    Args:
+        parameters: Channels.
+        geometry: Channels and lakes.
+        state: Water at the beginning.
+        lateral_inflow (cell,): Runoff, seepage and rain on water less evaporation, m3 s-1, constant over the interval.
+        duration: Length of the interval, s (a Python number).
+        solver: Solver of the reaches and its step.
+        lake_solver: Conjugate gradients of the patches.
+
+    Returns:
+        The :class:`State` at the end and the :class:`Fluxes` of the interval.
+    """
+    count = max(1, math.ceil(duration / solver.time_step - 1e-9))
+    dt = duration / count
+
+    def move(volume: PerCell, inflow: PerCell, parameters: channel.Parameters) -> tuple[PerCell, _Move]:
+        return _substep(parameters, geometry, volume, inflow, dt, solver, lake_solver)
+
+    move = jax.checkpoint(move, prevent_cse=False)
+
+    def advance(carry: tuple[PerCell, _Move], _: None) -> tuple[tuple[PerCell, _Move], None]:
+        volume, total = carry
+        volume, now = move(volume, lateral_inflow, parameters)
+        worse = now.residual > total.residual
+        total = _Move(
+            total.discharge + now.discharge,
+            total.unmet_loss + now.unmet_loss,
+            jnp.where(worse, now.residual, total.residual),
+            jnp.where(worse, now.residual_cell, total.residual_cell),
+            jnp.maximum(now.lake_change, total.lake_change),
+        )
+        return (volume, total), None
+
+    zero = jnp.zeros_like(state.volume)
+    nothing = jnp.zeros((), zero.dtype)
+    start = _Move(zero, zero, nothing, jnp.zeros((), jnp.int32), nothing)
+    (volume, total), _ = jax.lax.scan(advance, (state.volume, start), None, length=count)
+    discharge, at = total.discharge / count, geometry.network.outlet
+    return State(volume), Fluxes(
+        discharge=discharge,
+        outflow=zero.at[at].set(discharge[at], unique_indices=True),
+        unmet_loss=total.unmet_loss / count,
+        residual=total.residual,
+        residual_cell=total.residual_cell,
+        lake_change=total.lake_change,
+    )
+
+
+class _Move(eqx.Module):
+    """What one step adds to :class:`Fluxes`."""
+
+    discharge: PerCell
+    unmet_loss: PerCell
+    residual: Scalar
+    residual_cell: jax.Array
+    lake_change: Scalar
+
+
+def choose_jacobi(
+    parameters: channel.Parameters, geometry: Geometry, time_step: float = 900.0, sweeps: int = 8
+) -> tuple[Jacobi, str]:
+    """Jacobi solver that suffices for a network, and a sentence that says how.
+
+    Cells that need many sweeps in a flood (flat or wide reaches and what they back up) are relaxed as blocks.
+
+    Args:
+        parameters: Channels.
+        geometry: Channels and lakes.
+        time_step: Longest routing step, s.
+        sweeps: Sweeps a step outside the blocks.
+
+    Returns:
+        The solver and a report for the log. Runs on the host, once; not differentiable.
+    """
+    network = geometry.network
+    needed = river.required_sweeps(parameters, network, time_step)
+    linked = np.asarray(network.forest.links.linked)
+    downstream = np.where(linked, np.asarray(network.forest.links.parent), -1)
+    member = 2.0 * needed > sweeps  # twice the rule: a flood may exceed the one prepared for
+    stiff = block(downstream, member)
+    worst = int(np.argmax(needed)) if needed.size else 0
+    report = (
+        f"Reaches: {sweeps} sweeps per step of {time_step:g} s; {int(member.sum())} of {needed.size} cells "
+        f"need more than half of that in a flood and are relaxed as blocks"
+        + (f" (the stiffest, cell {worst}, would need {needed[worst]:.0f})." if member.any() else ".")
+    )
+    return Jacobi(stiff=stiff, time_step=time_step, sweeps=sweeps), report
+
+
+def _substep(
+    parameters: channel.Parameters,
+    geometry: Geometry,
+    volume: PerCell,
+    lateral_inflow: PerCell,
+    dt: float,
+    solver: Tree | Jacobi,
+    lake_solver: ConjugateGradient,
+) -> tuple[PerCell, _Move]:
+    """One step of :func:`step`."""
+    network = geometry.network
+    linked = network.links.linked
+    hair = 16.0 * jnp.finfo(volume.dtype).eps  # rounding must not leave a cell at minus one ulp
+    most = -volume / dt * (1.0 - hair)
+    source = jnp.where(lateral_inflow > most, lateral_inflow, most)
+    proposal = river.propose(parameters, network, solver, volume, source, dt, solver.iterations)
+    discharge, between_lakes, lake_change = _answer(parameters, geometry, volume, source, proposal, dt, lake_solver)
+    between = jnp.concatenate([jnp.where(linked, discharge, 0.0), between_lakes])
+    leaving = jnp.where(linked, 0.0, jnp.maximum(discharge, 0.0))
+    # A discharge below any meaning would overflow in the derivative of the limiter's quotient.
+    between = jnp.where(jnp.abs(between) > NO_DISCHARGE, between, 0.0)
+    leaving = jnp.where(leaving > NO_DISCHARGE, leaving, 0.0)
+    available = volume / dt + source - hair * (volume / dt + jnp.abs(source))
+    between, leaving = limit_outflow(geometry.edges, between, available, leaving, LIMITER_PASSES)
+    volume = volume + dt * (source - geometry.edges.divergence(between) - leaving)
+    worst = jnp.argmax(jnp.abs(proposal.residual))
+    return volume, _Move(
+        discharge=between[: volume.shape[0]] + leaving,
+        unmet_loss=source - lateral_inflow,
+        residual=jnp.abs(proposal.residual)[worst],
+        residual_cell=worst.astype(jnp.int32),
+        lake_change=lake_change,
+    )
+
+
+def _answer(
+    parameters: channel.Parameters,
+    geometry: Geometry,
+    volume: PerCell,
+    source: PerCell,
+    proposal: river.Proposal,
+    dt: float,
+    lake_solver: ConjugateGradient,
+) -> tuple[PerCell, PerEdge, Scalar]:
+    r"""Let the patches answer the rivers' proposal.
+
+    A rise of the lake by one metre takes the river cell at its mouth along. With the flow at the mouth responding by
+    alpha to its upstream and by -beta to its downstream depth, and the storage a of the river cell, eliminating that
+    cell leaves a response of $\beta a / (a + \Delta t\,\alpha)$ where the river runs in and of
+    $\alpha a / (a + \Delta t\,\beta)$ where it runs out: never negative, so the lake's matrix stays positive definite.
+
+    Returns:
+        Discharge of every cell's edge, discharge through every face of the patches, m3 s-1, and the change of stage in
+        the last Picard iteration, m.
+    """
+    discharge = proposal.discharge
+    if geometry.lake is None:
+        return discharge, jnp.zeros(0, discharge.dtype), jnp.zeros((), discharge.dtype)
+    links, flow, cell = geometry.network.links, proposal.flow, geometry.lake_cell
+    own, following = flow.to_own[geometry.mouth], flow.to_next[geometry.mouth]
+    stored = proposal.storage_slope[geometry.mouth_river]
+    at_lake, at_river = jnp.where(geometry.inward, following, own), jnp.where(geometry.inward, own, following)
+    at_mouth = at_lake * stored / (stored + dt * at_river)
+    at_outlet = jnp.where(links.linked, 0.0, flow.to_own)[cell]
+    passing = jnp.where(links.linked, discharge, 0.0)
+    inflow = (source + links.sum_children(passing) - discharge)[cell]
+    answer = lake.respond(
+        parameters.manning_roughness[cell],
+        geometry.lake,
+        volume[cell],
+        inflow,
+        at_outlet.at[geometry.mouth_lake].add(at_mouth),
+        dt,
+        lake_solver,
+    )
+    correction = at_mouth * answer.rise[geometry.mouth_lake]
+    discharge = discharge.at[geometry.mouth].add(jnp.where(geometry.inward, -correction, correction))
+    discharge = discharge.at[cell].add(at_outlet * answer.rise)
+    return discharge, answer.discharge, answer.last_change

@@ -1,0 +1,115 @@
+r"""Flow between the lowest soil layer and the aquifer, with the calibrated factor C of the paper.
+
+Steady flow from a node with saturation s at height Z above the water table obeys Darcy and Buckingham; its exact
+solution is an integral over suction. The closed form used here is downward flow under gravity less the capillary rise,
+
+$$ q = C K_s \phi \left[ s^{2b+3} - a\, x^{\beta}\, y \right], \qquad y = \frac{1}{1 + (a-1)(s/s_e)^{0.6(2b+3)}}, $$
+
+with $x = \psi_e/Z'$, $s_e = x^{1/b}$, $\beta = 2 + 3/b$, $a = 1 + 1.5/(\beta - 1)$ and a smooth $Z' = \max(Z, \psi_e)$.
+It is zero at hydrostatic equilibrium (because $y(s_e) = 1/a$), tends to free drainage when wet and to the greatest
+capillary rise when dry. Where the head h stands above the bottom $h_z$ of the soil column it pushes
+water up with $C K_s \phi\, (h - h_z)/(\Delta z_6/2 + 0.1 m)$; what does not fit into layer 6 rises through the column
+and leaves at the surface.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from chase_jax import constants as const
+from chase_jax.numerics import smooth
+from chase_jax.physics import soil_hydraulics
+from chase_jax.typing import PerCell
+
+HEIGHT_WIDTH = 0.05  # m, bend between the height of the node and the capillary fringe below which it does not count
+CAPILLARY_SHAPE = 0.6  # 1, exponent of the transition between rise and drainage over that of conductivity
+PRESSURE_LENGTH = 0.1  # m, bed between aquifer and column, keeps the pressure term finite
+
+
+class Parameters(eqx.Module):
+    """Exchange between soil and aquifer.
+
+    Attributes:
+        baseflow_factor (cell,): Factor C on the conductivity of the exchange, 1; useful range 1e-4 to 1e2.
+    """
+
+    baseflow_factor: PerCell
+
+    @classmethod
+    def default(cls, n_cells: int) -> Parameters:
+        """C = 0.03 in all `n_cells` cells, in the middle of the range in which base flow responds to it."""
+        return cls(baseflow_factor=jnp.full(n_cells, 0.03))
+
+
+class Exchange(eqx.Module):
+    """Flow from the soil down to the aquifer and its slopes.
+
+    Attributes:
+        flux (cell,): Downward flow, kg m-2 s-1 of land.
+        saturation_slope (cell,): Derivative by the saturation of the lowest layer, kg m-2 s-1, >= 0.
+        storage_slope (cell,): Derivative by the storage of the aquifer in metres, kg m-3 s-1, <= 0.
+    """
+
+    flux: PerCell
+    saturation_slope: PerCell
+    storage_slope: PerCell
+
+
+def soil_aquifer(
+    parameters: Parameters,
+    soil: soil_hydraulics.Parameters,
+    aquifer_thickness: PerCell,
+    specific_yield: PerCell,
+    saturation: PerCell,
+    mobility: PerCell,
+    storage: PerCell,
+) -> Exchange:
+    """Flow between the lowest soil layer and the aquifer: the equation in the module docstring.
+
+    Bound to its first four arguments it is the lower boundary of the soil-water step, which takes it implicitly in both
+    saturation and storage, and limits it to the water that giver and taker have.
+
+    Args:
+        parameters: The factor C.
+        soil: Soil, leaves (cell,).
+        aquifer_thickness (cell,): Thickness of the aquifer, m.
+        specific_yield (cell,): Specific yield, 1.
+        saturation (cell,): Saturation of the ice-free pores of the lowest layer, 1.
+        mobility (cell,): Factor by which ice reduces conductivity, 1.
+        storage (cell,): Water of the aquifer, m per cell area.
+
+    Returns:
+        Flow and slopes.
+
+    Source:
+        bogaart2008 (capillary rise, exponents); fersch2013 (coupling); the transition y is this project's.
+    """
+    b, psi = soil.exponent, soil.air_entry_suction
+    lowest = soil_hydraulics.LAYER_THICKNESS[-1]
+    table = soil_hydraulics.water_table(storage, aquifer_thickness, specific_yield)
+    rise = jnp.maximum(soil_hydraulics.COLUMN_DEPTH - table.depth, 0.0)
+
+    above_fringe = table.depth - soil_hydraulics.COLUMN_DEPTH + 0.5 * lowest - psi
+    height = psi + smooth.smooth_positive(above_fringe, HEIGHT_WIDTH)
+    # slope of smooth_positive: value / sqrt(x^2 + w^2)
+    height_slope = (height - psi) / jnp.sqrt(above_fringe * above_fringe + HEIGHT_WIDTH * HEIGHT_WIDTH)
+
+    s = jnp.clip(saturation, soil_hydraulics.SATURATION_FLOOR, 1.0)
+    log_s, log_x = jnp.log(s), jnp.log(psi / height)
+    power, beta = 2.0 * b + 3.0, 2.0 + 3.0 / b
+    a, shape = 1.0 + 1.5 / (beta - 1.0), CAPILLARY_SHAPE * power
+    drainage = jnp.exp(power * log_s)
+    excess = (a - 1.0) * jnp.exp(shape * (log_s - log_x / b))
+    y = 1.0 / (1.0 + excess)
+    capillary = a * jnp.exp(beta * log_x) * y
+
+    scale = const.WATER_DENSITY * parameters.baseflow_factor * soil.saturated_conductivity * mobility
+    per_rise = 1.0 / (0.5 * lowest + PRESSURE_LENGTH)
+    by_height = capillary * (beta + (shape / b) * excess * y) * height_slope / height
+    by_head = by_height + jnp.where(rise > 0.0, per_rise, 0.0)
+    return Exchange(
+        flux=scale * (drainage - capillary - per_rise * rise),
+        saturation_slope=scale * (power * drainage + shape * capillary * excess * y) / s,
+        storage_slope=-scale * by_head / table.storage_coefficient,
+    )

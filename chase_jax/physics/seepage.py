@@ -1,0 +1,91 @@
+r"""Seepage between the aquifer and the river, lake or sink above it.
+
+$$ Q = k\,A_w\,\left[\max(h_g, -m) - h_w\right] $$
+
+positive into the open water, with k the conductance of the bed, $A_w$ the wetted area, m the thickness of the bed, and
+both heads measured from the top of the bed. Below the bed ($h_g < -m$) the aquifer has no hold on the water above it,
+which then leaks at a rate of its own depth alone. A shallow losing channel wets only part of its bed.
+
+Over a time step each pair of stores relaxes towards a common level. With storage areas $a_g$ and $a_w$ the difference
+of heads decays as $e^{-\kappa t}$, $\kappa = k A_w (1/a_g + 1/a_w)$, and the mean flow is the initial one times
+$(1 - e^{-\kappa\Delta t})/(\kappa\Delta t)$: exact for constant areas, and stable for every step.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from chase_jax.numerics import smooth
+from chase_jax.typing import PerCell
+
+BED_THICKNESS = 1.0  # m, of the clogged bed; choice of this project
+DISCONNECTION_WIDTH = 0.05  # m, bend where the aquifer loses contact with the bed; choice of this project
+WETTING_DEPTH = 0.05  # m, water depth at which half the bed of a losing channel is wet; choice of this project
+
+
+class Parameters(eqx.Module):
+    """Beds of rivers and lakes.
+
+    Attributes:
+        bed_conductance (cell,): Conductivity of the bed over its thickness, s-1, >= 0; usual range 1e-7 to 1e-5.
+    """
+
+    bed_conductance: PerCell
+
+    @classmethod
+    def default(cls, n_cells: int) -> Parameters:
+        """1e-6 s-1 in all `n_cells` cells, in the middle of the usual range."""
+        return cls(bed_conductance=jnp.full(n_cells, 1e-6))
+
+
+def discharge(
+    parameters: Parameters,
+    aquifer_storage: PerCell,
+    storage_coefficient: PerCell,
+    water_table_depth: PerCell,
+    bed_depth: PerCell,
+    water_depth: PerCell,
+    water_volume: PerCell,
+    wetted_area: PerCell,
+    cell_area: PerCell,
+    dt: float,
+) -> PerCell:
+    r"""Mean flow from the aquifer into the open water over a step, limited to what the giver has.
+
+    The caller moves the water: $A\,dS = -Q\,dt$ in the aquifer, $dV = +Q\,dt$ in the river or lake.
+
+    Args:
+        parameters: Beds.
+        aquifer_storage (cell,): Water of the aquifer, m per cell area, >= 0.
+        storage_coefficient (cell,): Change of that storage per change of head, 1, > 0.
+        water_table_depth (cell,): Depth of the head below the land surface, m.
+        bed_depth (cell,): Depth of the bed below the land surface, m.
+        water_depth (cell,): Depth of the open water, m, >= 0.
+        water_volume (cell,): Volume of the open water, m3, >= 0.
+        wetted_area (cell,): Area of channel, lake or sink, m2, > 0.
+        cell_area (cell,): Area of the cell, m2.
+        dt: Length of the step, s.
+
+    Returns:
+        Flow (cell,), m3 s-1, positive into the open water.
+
+    Source:
+        harbaugh2005 (river package) for the law; the relaxation in closed form is this project's.
+    """
+    aquifer_head = bed_depth - water_table_depth
+    difference = smooth.softplus(aquifer_head + BED_THICKNESS, DISCONNECTION_WIDTH) - BED_THICKNESS - water_depth
+    wet = jnp.where(difference < 0.0, water_depth / (water_depth + WETTING_DEPTH), 1.0)
+    conductance = parameters.bed_conductance * wetted_area * wet
+    decay = conductance * dt * (1.0 / (storage_coefficient * cell_area) + 1.0 / wetted_area)
+    flow = conductance * difference * _relaxation(decay)
+    from_aquifer, from_water = aquifer_storage * cell_area / dt, water_volume / dt
+    flow = jnp.where(flow > from_aquifer, from_aquifer, flow)
+    return jnp.where(flow < -from_water, -from_water, flow)
+
+
+def _relaxation(decay: PerCell) -> PerCell:
+    r"""Mean of $e^{-x t}$ over 0 <= t <= 1, $(1 - e^{-x})/x$, regular at x = 0."""
+    small = decay < 1e-6
+    guarded = jnp.where(small, 1.0, decay)
+    return jnp.where(small, 1.0 - 0.5 * decay, -jnp.expm1(-guarded) / guarded)

@@ -1,0 +1,244 @@
+r"""Shared formulas of soil: what texture implies for water and heat. No state, no step.
+
+Retention and conductivity follow the power laws of Campbell (1974) and Clapp and Hornberger (1978), which LSX uses too:
+
+$$ \psi(s) = \psi_e s^{-b}, \qquad K(s) = K_s s^{2b+3}, \qquad
+   \Phi(s) = \int_0^s K \frac{d(-\psi)}{ds'} ds' = \frac{K_s \psi_e b}{b+3} s^{b+3}, $$
+
+with suction $\psi$ > 0 and the saturation s of the pores that are free of ice. A column is of one texture, so every
+parameter is (cell,) and one logarithm and one exponential per layer give K, $\Phi$ and both slopes.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from chase_jax import constants as const
+from chase_jax.checks import require, require_between, require_shape
+from chase_jax.numerics import smooth
+from chase_jax.typing import PerCell, PerLayerCell
+
+LAYER_THICKNESS = (0.05, 0.10, 0.20, 0.40, 0.75, 1.00)  # m, six layers down to 2.5 m
+COLUMN_DEPTH = 2.5  # m, bottom of the soil column below the surface = top of the aquifer
+SATURATION_FLOOR = 0.01  # 1, drier than this the power laws are held constant
+SOLID_DENSITY = 2636.5  # kg m-3, mineral soil with 1 % organic matter; LSX, foley1996
+SOLID_SPECIFIC_HEAT = 880.5  # J kg-1 K-1; same source
+DRY_CONDUCTIVITY = (0.300, 0.265, 0.250)  # W m-1 K-1, dry sand, silt and clay; same source
+WATER_CONDUCTIVITY_RATIO = 56.0  # 1, conductivity gain by a unit volume fraction of liquid; same source
+ICE_CONDUCTIVITY_RATIO = 224.0  # 1, the same of ice
+FIELD_CAPACITY_CONDUCTIVITY = 0.1e-3 / const.SECONDS_PER_DAY  # m s-1, drainage of 0.1 mm per day
+WILTING_SUCTION = 150.0  # m
+CONFINED_STORAGE = 0.005  # 1, storage coefficient of an aquifer whose head stands in the soil column
+
+
+class Parameters(eqx.Module):
+    """Soil of a column, every leaf (cell,).
+
+    Attributes:
+        porosity: Pore volume fraction, 1.
+        exponent: Exponent b of the retention curve, 1.
+        air_entry_suction: Suction psi_e at which air enters, m.
+        saturated_conductivity: K_s, m s-1.
+        field_capacity: Saturation at which transpiration is no longer short of water, 1.
+        wilting_point: Saturation at which transpiration ends, 1.
+        solid_heat_capacity: Heat capacity of the solids per volume of soil, J m-3 K-1.
+        dry_conductivity: Thermal conductivity of the dry soil, W m-1 K-1.
+        sand: Mass fraction of sand, 1.
+        clay: Mass fraction of clay, 1.
+    """
+
+    porosity: PerCell
+    exponent: PerCell
+    air_entry_suction: PerCell
+    saturated_conductivity: PerCell
+    field_capacity: PerCell
+    wilting_point: PerCell
+    solid_heat_capacity: PerCell
+    dry_conductivity: PerCell
+    sand: PerCell
+    clay: PerCell
+
+
+def from_texture(sand: PerCell, clay: PerCell) -> Parameters:
+    r"""Soil parameters by the pedotransfer functions of Cosby et al. (1984) as CLM5 uses them for mineral soil.
+
+    $$ p = 0.489 - 0.126 f_{sand}, \quad b = 2.91 + 15.9 f_{clay}, \quad
+       \psi_e = 0.01 \cdot 10^{1.88 - 1.31 f_{sand}}, \quad
+       K_s = 7.0556\cdot10^{-6} \cdot 10^{-0.884 + 1.53 f_{sand}} . $$
+
+    Field capacity is where $K$ = 0.1 mm per day, the wilting point where $\psi$ = 150 m.
+
+    Args:
+        sand (cell,): Mass fraction of sand, 1.
+        clay (cell,): Mass fraction of clay, 1; sand + clay <= 1.
+
+    Returns:
+        Parameters of every column.
+
+    Source:
+        cosby1984; lawrence2019, section 2.7.3; thermal constants foley1996.
+    """
+    sand_, clay_ = np.asarray(sand, dtype=float), np.asarray(clay, dtype=float)
+    require_shape(clay_, "clay", sand_.shape)
+    require_between(sand_, "sand", 0.0, 1.0)
+    require_between(clay_, "clay", 0.0, 1.0)
+    require(
+        bool(np.all(sand_ + clay_ <= 1.0 + 1e-6)),
+        f"Arguments `sand` and `clay` must add up to at most 1, but reach {np.max(sand_ + clay_, initial=0.0):g}.",
+    )
+    silt_ = np.maximum(1.0 - sand_ - clay_, 0.0)
+    porosity = 0.489 - 0.126 * sand_
+    exponent = 2.91 + 15.9 * clay_
+    air_entry = 0.010 * 10.0 ** (1.88 - 1.31 * sand_)
+    saturated = 7.0556e-6 * 10.0 ** (-0.884 + 1.53 * sand_)
+    leaves = Parameters(
+        porosity=porosity,
+        exponent=exponent,
+        air_entry_suction=air_entry,
+        saturated_conductivity=saturated,
+        field_capacity=(FIELD_CAPACITY_CONDUCTIVITY / saturated) ** (1.0 / (2.0 * exponent + 3.0)),
+        wilting_point=(air_entry / WILTING_SUCTION) ** (1.0 / exponent),
+        solid_heat_capacity=(1.0 - porosity) * SOLID_DENSITY * SOLID_SPECIFIC_HEAT,
+        dry_conductivity=DRY_CONDUCTIVITY[0] * sand_ + DRY_CONDUCTIVITY[1] * silt_ + DRY_CONDUCTIVITY[2] * clay_,
+        sand=sand_,
+        clay=clay_,
+    )
+    return jax.tree.map(jnp.asarray, leaves)
+
+
+def pore_capacity(parameters: Parameters, thickness: tuple[float, ...] = LAYER_THICKNESS) -> PerLayerCell:
+    """Water that fills the pores of each layer (layer, cell), kg m-2; ice counts with the density of water.
+
+    Args:
+        parameters: Soil, leaves (cell,).
+        thickness (layer): Layer thickness, m.
+    """
+    return const.WATER_DENSITY * jnp.asarray(thickness)[:, None] * parameters.porosity
+
+
+def dry_heat_capacity(parameters: Parameters, thickness: tuple[float, ...] = LAYER_THICKNESS) -> PerLayerCell:
+    """Heat capacity of the solids of each layer (layer, cell), J m-2 K-1.
+
+    Args:
+        parameters: Soil, leaves (cell,).
+        thickness (layer): Layer thickness, m.
+    """
+    return jnp.asarray(thickness)[:, None] * parameters.solid_heat_capacity
+
+
+def suction(parameters: Parameters, saturation: jax.Array) -> jax.Array:
+    r"""Suction $\psi_e s^{-b}$, m.
+
+    Args:
+        parameters: Soil, leaves (cell,).
+        saturation (..., cell): Saturation s, 1; counted as at least 0.01.
+
+    Source:
+        campbell1974; clapp1978.
+    """
+    s = jnp.maximum(saturation, SATURATION_FLOOR)
+    return parameters.air_entry_suction * smooth.power(s, -parameters.exponent)
+
+
+def saturation_at(parameters: Parameters, height: jax.Array) -> jax.Array:
+    r"""Saturation in equilibrium with a water table, $(\psi_e / z)^{1/b}$, 1 in the capillary fringe.
+
+    Args:
+        parameters: Soil, leaves (cell,).
+        height (..., cell): Height z above the water table, m.
+
+    Source:
+        campbell1974.
+    """
+    e = parameters.air_entry_suction
+    return smooth.power(e / jnp.maximum(height, e), 1.0 / parameters.exponent)
+
+
+class FlowFunctions(eqx.Module):
+    """Conductivity and matric flux potential of a layer, with their slopes.
+
+    Attributes:
+        conductivity (..., cell): K, m s-1.
+        conductivity_slope (..., cell): dK/ds, m s-1.
+        potential (..., cell): Matric flux potential, m2 s-1.
+        potential_slope (..., cell): Its derivative by s, m2 s-1.
+    """
+
+    conductivity: jax.Array
+    conductivity_slope: jax.Array
+    potential: jax.Array
+    potential_slope: jax.Array
+
+
+def flow_functions(parameters: Parameters, saturation: jax.Array) -> FlowFunctions:
+    r"""$K$, $\Phi$ and their slopes from one power: with $P = s^{b+2}$, $K = K_s P^2/s$ and $\Phi' = K_s\psi_e b P$.
+
+    Args:
+        parameters: Soil, leaves (cell,).
+        saturation (..., cell): Saturation s of the ice-free pores, 1; counted as within 0.01 and 1.
+
+    Source:
+        campbell1974; clapp1978.
+    """
+    b, ks, psi = parameters.exponent, parameters.saturated_conductivity, parameters.air_entry_suction
+    s = jnp.clip(saturation, SATURATION_FLOOR, 1.0)
+    p = jnp.exp((b + 2.0) * jnp.log(s))
+    inverse = 1.0 / s
+    conductivity = ks * p * p * inverse
+    potential_slope = ks * psi * b * p
+    return FlowFunctions(
+        conductivity=conductivity,
+        conductivity_slope=(2.0 * b + 3.0) * conductivity * inverse,
+        potential=potential_slope * s / (b + 3.0),
+        potential_slope=potential_slope,
+    )
+
+
+def thermal_conductivity(parameters: Parameters, liquid_fraction: jax.Array, ice_fraction: jax.Array) -> jax.Array:
+    r"""Thermal conductivity $k_{dry}\, 56^{\theta_l}\, 224^{\theta_i}$, W m-1 K-1.
+
+    Args:
+        parameters: Soil, leaves (cell,).
+        liquid_fraction (..., cell): Volume fraction of liquid water, 1.
+        ice_fraction (..., cell): Volume fraction of ice, 1.
+
+    Source:
+        foley1996.
+    """
+    gain = np.log(WATER_CONDUCTIVITY_RATIO) * liquid_fraction + np.log(ICE_CONDUCTIVITY_RATIO) * ice_fraction
+    return parameters.dry_conductivity * jnp.exp(gain)
+
+
+class WaterTable(eqx.Module):
+    """Head of an aquifer that lies below the soil column.
+
+    Attributes:
+        depth (cell,): Depth of the head below the surface, m; negative if it stands above the surface.
+        storage_coefficient (cell,): dS/dh, 1.
+    """
+
+    depth: PerCell
+    storage_coefficient: PerCell
+
+
+def water_table(storage: PerCell, aquifer_thickness: PerCell, specific_yield: PerCell) -> WaterTable:
+    r"""Head implied by the storage of an aquifer, unconfined below the soil column and pressurised within it.
+
+    $$ S = S_y (h - h_b) \;\text{for}\; h \le h_z, \qquad S = S_y D + S_c (h - h_z) \;\text{above}, $$
+
+    with $h_z$ the bottom of the soil column, $h_b = h_z - D$ and $S_c$ = 0.005.
+
+    Args:
+        storage (cell,): Water of the aquifer S, m.
+        aquifer_thickness (cell,): D, m.
+        specific_yield (cell,): S_y, 1.
+
+    Source:
+        This project's; the pressurised branch gives a finite head while the soil column is waterlogged.
+    """
+    surplus = storage - specific_yield * aquifer_thickness
+    coefficient = jnp.where(surplus > 0.0, CONFINED_STORAGE, specific_yield)
+    return WaterTable(depth=COLUMN_DEPTH - surplus / coefficient, storage_coefficient=coefficient)

@@ -1,0 +1,290 @@
+r"""The upper Moselle at Perl, 11,636 km2: 1-km domain, daily weather on its own 24-km grid, one gauge.
+
+Raw data: the test basin of the mHM model (500-m terrain, soils, land cover in EPSG:3035; E-OBS weather 1989 to 1993).
+
+What is odd in these data, and what is done about it:
+
+* **Two groups of weather files do not belong to the same days.** Precipitation, mean temperature and potential
+  evapotranspiration move together and with the observed discharge. Minimum and maximum temperature, vapor pressure, net
+  radiation and wind move with one another, but from day to day they are uncorrelated with the first group (0.03 between
+  the mean temperature and the middle of minimum and maximum), at any lag. Only the first group is used day by day; of
+  the second, long-term properties are used: how far the dew point lies above the lowest temperature in each month, and
+  the mean net radiation as a check. Wind is taken as it is: right in its distribution, independent of the weather.
+* **The diurnal range is recovered from potential evapotranspiration**, which was computed with the formula of
+  Hargreaves and Samani from the range of the same day: solving for the range gives a mean of 8.7 K, the mean of the
+  minimum and maximum files, never an impossible value, and smaller ranges on wet days than on dry ones.
+* **Shortwave radiation** is k sqrt(range) R_a (hargreaves1985) with k = 0.145: it gives 127 W m-2 over the years, as
+  expected for Lorraine (about 125), and a net radiation after allen1998 (albedo 0.20 to 0.23) of 68 to 72 W m-2 beside
+  69 in the file. The usual inland k = 0.16 would give 140. The files `ssrd` and `strd` are scaled noise and not read.
+* **Humidity**: dew point = lowest temperature + the monthly offset named above (-1.0 to +1.1 K), at most saturation at
+  the mean temperature (kimball1997).
+* **Coordinates** `xc`, `yc` are the upper left corners of the cells and the latitudes run backwards; the header of the
+  grid is used instead, the first row being the northernmost. Values outside the catchment are missing in the second
+  group and are filled from the nearest cell.
+* **The terrain** has filled depressions (90 km of the Moselle at 186 m), so that river altitudes are rebuilt
+  (:func:`data_prep.hydrography.river_profile`).
+* Gauge 00333 is a flow of the Rhine and is left out; geology has no description, so that the aquifer is uniform.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chase_jax.checks import require
+from chase_jax.io import inputs, store
+from data_prep import hydrography, landcover, rasters, soil, weather
+
+CRS = "EPSG:3035"
+FACTOR = 2  # fine cells of 500 m per cell of the domain
+PERIOD = ("1989-01-01", "1993-12-31")
+GAUGE, GAUGE_NAME = "00398", "Moselle at Perl"
+SHORTWAVE_FACTOR = 0.145  # K-1/2, see above
+SECONDS_PER_DAY = 86400.0  # s
+
+AQUIFER_THICKNESS = 50.0  # m, weathered and fissured part of consolidated sediments; choice of this project
+SPECIFIC_YIELD = 0.05  # 1, consolidated sediments; choice of this project
+AQUIFER_CONDUCTIVITY = 1e-5  # m s-1, upper range of fissured limestone and sandstone, gleeson2014
+BANKFULL_RATIO = 5.0  # 1, bankfull over mean flow; choice of this project
+WIDTH_FACTOR, LEAST_WIDTH = 5.0, 5.0  # m (m3 s-1)-1/2 and m; andreadis2013 gives 7.2 with a range of 2.6 to 20
+DEPTH_FACTOR, LEAST_DEPTH = 0.27, 0.5  # m (m3 s-1)-0.3 and m; andreadis2013
+
+
+def prepare(
+    data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = lambda message: None
+) -> dict[str, pathlib.Path]:
+    """Write domain.nc, forcing.nc, gauges.csv, observations.nc and the reports corrections.csv and preparation.txt.
+
+    Args:
+        data_root: Folder that holds the folder `moselle` of raw data.
+        output_directory: Folder to write to; it is made if need be.
+        progress: Called with a line of text at every stage.
+
+    Returns:
+        Path of every file by its role: domain, forcing, gauges, observations, corrections, report.
+
+    Raises:
+        InputError: If raw data are missing or are not what this recipe knows.
+    """
+    source, target = pathlib.Path(data_root) / "moselle", pathlib.Path(output_directory)
+    require(source.is_dir(), f"{source}: is missing; set `data.root` to the folder that holds `moselle`.")
+    names = {"domain": "domain.nc", "forcing": "forcing.nc", "gauges": "gauges.csv", "observations": "observations.nc"}
+    names |= {"corrections": "corrections.csv", "report": "preparation.txt"}
+    paths = {role: target / name for role, name in names.items()}
+
+    progress("weather: reading and completing")
+    forcing = read_weather(source)
+    store.write_dataset(forcing.drop_vars("potential_evapotranspiration"), paths["forcing"], "Upper Moselle: weather")
+    progress("domain: drainage, soils, land cover")
+    domain, corrections, gauge, report = build_domain(source, forcing)
+    store.write_dataset(domain, paths["domain"], "Upper Moselle at Perl, 1 km")
+    store.write_text(pd.DataFrame(corrections.rows).to_csv(index=False), paths["corrections"])
+    progress("gauge")
+    inputs.write_gauges(paths["gauges"], [gauge])
+    time, discharge = read_discharge(source / "gauge" / f"{GAUGE}.txt")
+    observed = inputs.observations([GAUGE], time, discharge[None])
+    store.write_dataset(observed, paths["observations"], "Upper Moselle: observed discharge")
+    means = "\n".join(f"mean {name}: {value}" for name, value in _means(forcing, domain).items())
+    depth = np.nanmean(discharge) * SECONDS_PER_DAY * 365.25 / (float(str(gauge["area_km2"])) * 1e3)
+    report += f"\n{means}\nobserved runoff depth {time[0]:%Y} to {time[-1]:%Y}: {depth:.0f} mm per year\n"
+    store.write_text(report, paths["report"])
+    progress(report.strip())
+    return paths
+
+
+def read_weather(source: pathlib.Path) -> xr.Dataset:
+    """Daily weather on the 24-km grid in SI units, complete in space and time, with its potential evapotranspiration.
+
+    Args:
+        source: The folder `moselle`.
+    """
+    meteo, time = source / "meteo", pd.date_range(*PERIOD)
+    header = dict(line.split() for line in (meteo / "pre" / "header.txt").read_text().splitlines() if line.strip())
+    size, west, south = (float(header[key]) for key in ("cellsize", "xllcorner", "yllcorner"))
+    x = west + (np.arange(int(header["ncols"])) + 0.5) * size
+    y = south + (int(header["nrows"]) - np.arange(int(header["nrows"])) - 0.5) * size
+
+    def read(file: str, variable: str) -> np.ndarray:
+        with xr.open_dataset(meteo / file) as dataset:
+            days = dataset.time.values.astype("datetime64[D]")
+            require(np.array_equal(days, time.values.astype("datetime64[D]")), f"{meteo / file}: not {PERIOD}.")
+            values = dataset[variable].values.astype(float)
+        require(values.shape[1:] == (y.size, x.size), f"{meteo / file}: the grid is not that of header.txt.")
+        return rasters.fill_nearest(values)
+
+    day = time.day_of_year.to_numpy()[:, None, None]
+    with xr.open_dataset(source / "latlon" / "latlon_1.nc") as geography:
+        top = weather.extraterrestrial_radiation(geography["lat"].values, day)
+    temperature = read("tavg/tavg.nc", "tavg") + 273.15
+    demand = read("pet/pet.nc", "pet") / SECONDS_PER_DAY
+    spread = weather.diurnal_range_from_evapotranspiration(demand, temperature, top)
+    lowest = temperature - 0.5 * spread
+
+    other_excess = weather.dew_point(read("eabs.nc", "eabs")) - (read("tmin.nc", "tmin") + 273.15)
+    month = time.month.to_numpy()
+    offset = np.array([other_excess[month == number].mean() for number in range(1, 13)])[month - 1][:, None, None]
+    vapor = weather.vapor_pressure(np.minimum(lowest + offset, temperature))
+    terrain = rasters.read_ascii_grid(source / "morph" / "dem.asc")
+    altitude = rasters.fill_nearest(rasters.block_mean(terrain.values, round(size / terrain.cell_size)))
+    pressure = np.broadcast_to(weather.standard_pressure(altitude), temperature.shape)
+    fields = {
+        "precipitation": read("pre/pre.nc", "pre") / SECONDS_PER_DAY,
+        "air_temperature": temperature,
+        "air_temperature_min": lowest,
+        "air_temperature_max": temperature + 0.5 * spread,
+        "shortwave_down": weather.shortwave_from_diurnal_range(spread, top, SHORTWAVE_FACTOR),
+        "specific_humidity": weather.specific_humidity(vapor, pressure),
+        "air_pressure": pressure,
+        "wind_speed": read("windspeed.nc", "windspeed"),
+        "potential_evapotranspiration": demand,
+        "surface_altitude": altitude,
+    }
+    return inputs.forcing(fields, time, x, y, CRS)
+
+
+def build_domain(
+    source: pathlib.Path, forcing: xr.Dataset
+) -> tuple[xr.Dataset, hydrography.Corrections, dict[str, object], str]:
+    """The 1-km domain, the corrections to its drainage, its gauge, and a report.
+
+    Args:
+        source: The folder `moselle`.
+        forcing: Result of :func:`read_weather`, for the means of the climate.
+    """
+    grids = {name: rasters.read_ascii_grid(source / "morph" / f"{name}.asc") for name in
+             ("dem", "fdir", "slope", "soil_class", "LAI_class", "idgauges")}  # fmt: skip
+    terrain = grids["dem"]
+    size, fine_area = terrain.cell_size * FACTOR, (terrain.cell_size / 1e3) ** 2
+    corrections = hydrography.Corrections()
+    inside = np.isfinite(grids["fdir"].values)
+    fine = hydrography.repair(np.nan_to_num(grids["fdir"].values), inside, terrain.values, corrections, fine_area)
+    fine_outlet = int(np.flatnonzero(grids["idgauges"].values == int(GAUGE))[0])
+    inside &= hydrography.catchment(hydrography.receivers(fine), fine_outlet).reshape(inside.shape)
+    coarse = hydrography.upscale(fine, inside, FACTOR, corrections, fine_area)
+    active, flat = coarse.active, coarse.active.ravel()
+
+    receiver = hydrography.receivers(coarse.direction)
+    outlet = int(np.flatnonzero(coarse.exit.ravel() == fine_outlet)[0])
+    connected = hydrography.catchment(receiver, outlet)
+    require(bool((connected | ~flat).all()), "Argument `fdir` must connect all cells to the gauge, but does not.")
+    straight = np.where(np.isin(coarse.direction, [2, 8, 32, 128]), np.sqrt(2.0), 1.0) * size
+    length = np.where(np.isfinite(coarse.length), coarse.length * terrain.cell_size, straight)
+    upstream_area = hydrography.accumulate(receiver, flat * size * size)
+    at_exit = np.where(flat, terrain.values.ravel()[coarse.exit.ravel()], np.nan)
+    altitude = np.full(flat.size, np.nan)
+    altitude[flat] = hydrography.river_profile(
+        _renumber(receiver, flat), at_exit[flat], upstream_area[flat] / 1e6, length.ravel()[flat]
+    )
+
+    x, y = terrain.x.reshape(-1, FACTOR).mean(1), terrain.y.reshape(-1, FACTOR).mean(1)
+    climate = _climate(forcing, x, y)
+    runoff = climate["mean_precipitation"] - _pike_evaporation(climate)
+    mean_flow = hydrography.accumulate(receiver, np.where(flat, runoff.ravel(), 0) / 1e3 * size * size)
+    bankfull = BANKFULL_RATIO * mean_flow.reshape(active.shape) / (365.25 * SECONDS_PER_DAY)
+    texture = soil.column_texture(soil.read_horizons(source / "morph" / "soil_classdefinition.txt"))
+    sand, clay = (rasters.block_mean(part, FACTOR) for part in soil.map_texture(grids["soil_class"].values, texture))
+    leaf_table = landcover.read_leaf_area(source / "morph" / "LAI_classdefinition.txt")
+    leaf_area = np.stack(
+        [rasters.block_mean(part, FACTOR) for part in landcover.map_leaf_area(grids["LAI_class"].values, leaf_table)]
+    )
+    ones = np.ones(active.shape)
+    fields = {
+        "surface_altitude": altitude.reshape(active.shape),
+        "cell_area": size * size * ones,
+        "sand_fraction": sand,
+        "clay_fraction": clay,
+        "leaf_area_index": leaf_area,
+        "aquifer_thickness": AQUIFER_THICKNESS * ones,
+        "specific_yield": SPECIFIC_YIELD * ones,
+        "aquifer_conductivity": AQUIFER_CONDUCTIVITY * ones,
+        "channel_width": np.maximum(WIDTH_FACTOR * np.sqrt(bankfull), LEAST_WIDTH),
+        "channel_depth": np.maximum(DEPTH_FACTOR * bankfull**0.3, LEAST_DEPTH),
+        "channel_length": length,
+        **climate,
+        "mean_altitude": rasters.block_mean(terrain.values, FACTOR),
+        "mean_slope": rasters.block_mean(np.tan(np.deg2rad(grids["slope"].values)), FACTOR),
+        "mean_clay_fraction": clay,
+        "mean_leaf_area_index": leaf_area.mean(0),
+    }
+    fields = {name: np.where(active, values, np.nan) for name, values in fields.items()}
+    codes = {"active": active, "flow_direction": coarse.direction}
+    codes["vegetation_class"] = rasters.block_majority(landcover.usgs_class(grids["LAI_class"].values), FACTOR)
+    domain = inputs.raster(fields | {name: np.where(active, code, 0) for name, code in codes.items()}, x, y, CRS)
+    domain["leaf_area_index"].attrs["comment"] = "One-sided; woody classes of the source table halved"
+    domain["surface_altitude"].attrs["comment"] = "At the fine cell of largest accumulation, falling downstream"
+
+    area = inside.sum() * fine_area
+    error = active.sum() * size * size / 1e6 / area - 1
+    changed = np.abs(altitude - at_exit)[flat]
+    report = (
+        f"catchment {area:.2f} km2; active cells {active.sum()} of {size / 1e3:g} km ({error:+.2%})\n"
+        f"{corrections.text()}\n"
+        f"river altitude changed by more than 10 m in {(changed > 10).mean():.1%} of the cells, median "
+        f"{np.median(changed):.1f} m, largest {changed.max():.0f} m"
+    )
+    row, column = divmod(outlet, active.shape[1])
+    gauge = {"gauge_id": GAUGE, "x": x[column], "y": y[row], "area_km2": area, "name": GAUGE_NAME}
+    return domain, corrections, gauge, report
+
+
+def read_discharge(path: pathlib.Path) -> tuple[pd.DatetimeIndex, np.ndarray]:
+    """Days and daily mean discharge (m3 s-1, NaN where missing) of a gauge file of mHM."""
+    require(path.is_file(), f"{path}: is missing; check `data.root`.")
+    table = np.loadtxt(path, skiprows=5)
+    time = pd.DatetimeIndex([pd.Timestamp(int(a), int(b), int(c)) for a, b, c in table[:, :3]])
+    require(len(time) == (time[-1] - time[0]).days + 1, f"{path}: a day is missing or doubled.")
+    return time, np.where(table[:, 5] < 0, np.nan, table[:, 5])
+
+
+def _renumber(receiver: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Receivers among the kept cells only."""
+    number = np.cumsum(kept) - 1
+    target = receiver[kept]
+    return np.where((target >= 0) & kept[np.maximum(target, 0)], number[np.maximum(target, 0)], -1)
+
+
+def _mean_weather(forcing: xr.Dataset, x: np.ndarray, y: np.ndarray) -> xr.Dataset:
+    """Long-term means of the weather on the domain grid, bilinear, beyond the outermost points as at them."""
+    place = {
+        name: np.clip(v, float(forcing[name].min()), float(forcing[name].max())) for name, v in (("x", x), ("y", y))
+    }
+    return forcing.drop_vars(["time_bnds", "crs"]).astype(float).mean("time").interp(place)
+
+
+def _climate(forcing: xr.Dataset, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+    """The climatic predictors on the domain grid."""
+    mean = _mean_weather(forcing, x, y)
+    year = 365.25 * SECONDS_PER_DAY
+    rain, demand = mean.precipitation.values * year, mean.potential_evapotranspiration.values * year
+    return {
+        "mean_precipitation": rain,
+        "mean_air_temperature": mean.air_temperature.values,
+        "aridity_index": demand / rain,
+        "mean_specific_humidity": mean.specific_humidity.values,
+        "mean_potential_evapotranspiration": demand,
+    }
+
+
+def _pike_evaporation(climate: dict[str, np.ndarray]) -> np.ndarray:
+    r"""Mean evaporation, $P / \sqrt{1 + (P/E_p)^2}$, mm per year (pike1964); only channel sizes hang on it."""
+    rain, demand = climate["mean_precipitation"], climate["mean_potential_evapotranspiration"]
+    return rain / np.sqrt(1.0 + (rain / demand) ** 2)
+
+
+def _means(forcing: xr.Dataset, domain: xr.Dataset) -> dict[str, str]:
+    """Means over the catchment and all years, for the report."""
+    mean = _mean_weather(forcing, domain.x.values, domain.y.values)
+    inside = domain.active.values == 1
+    value = {str(name): float(array.values[inside].mean()) for name, array in mean.data_vars.items()}
+    return {
+        "precipitation": f"{value['precipitation'] * SECONDS_PER_DAY * 365.25:.0f} mm per year",
+        "air temperature": f"{value['air_temperature'] - 273.15:.2f} degrees Celsius",
+        "shortwave down": f"{value['shortwave_down']:.1f} W m-2",
+        "specific humidity": f"{1e3 * value['specific_humidity']:.2f} g kg-1",
+        "air pressure": f"{value['air_pressure'] / 100:.1f} hPa",
+        "wind speed": f"{value['wind_speed']:.2f} m s-1",
+    }

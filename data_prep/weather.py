@@ -1,0 +1,90 @@
+r"""Daily weather that stations do not give: radiation, humidity and pressure from what they do give."""
+
+from __future__ import annotations
+
+import numpy as np
+
+SOLAR_CONSTANT = 1367.0  # W m-2, allen1998
+LATENT_HEAT = 2.45e6  # J kg-1, allen1998
+HARGREAVES_FACTOR = 0.0023  # K-1/2 K-1, hargreaves1985
+HARGREAVES_OFFSET = 17.8  # K
+
+
+def extraterrestrial_radiation(latitude: np.ndarray, day_of_year: np.ndarray) -> np.ndarray:
+    r"""Daily mean of the radiation on a horizontal plane above the air, W m-2.
+
+    $$ R_a = \frac{S_0}{\pi} d_r (\omega_s \sin\varphi \sin\delta + \cos\varphi \cos\delta \sin\omega_s) $$
+
+    Args:
+        latitude (...): Latitude, degree.
+        day_of_year (time, ...): Day of the year, 1 to 366; broadcasts against `latitude`.
+
+    Source:
+        allen1998, eqs. 21 to 25.
+    """
+    phi, angle = np.deg2rad(latitude), 2.0 * np.pi * day_of_year / 365.0
+    distance, declination = 1.0 + 0.033 * np.cos(angle), 0.409 * np.sin(angle - 1.39)
+    sunset = np.arccos(np.clip(-np.tan(phi) * np.tan(declination), -1.0, 1.0))
+    return (SOLAR_CONSTANT / np.pi * distance) * (
+        sunset * np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.sin(sunset)
+    )
+
+
+def diurnal_range_from_evapotranspiration(
+    potential_evapotranspiration: np.ndarray, air_temperature: np.ndarray, radiation: np.ndarray
+) -> np.ndarray:
+    r"""Diurnal temperature range that a potential evapotranspiration after Hargreaves and Samani was computed with.
+
+    $$ \Delta T = \Big(\frac{\lambda E_p}{0.0023\,R_a\,(T + 17.8)}\Big)^2 $$
+
+    Args:
+        potential_evapotranspiration (...): E_p, kg m-2 s-1.
+        air_temperature (...): Daily mean T, K.
+        radiation (...): Extraterrestrial radiation R_a, W m-2, > 0.
+
+    Returns:
+        (...): Range, K, at least 0.5 and at most 30; the neutral 8 where it is colder than -17 degrees Celsius.
+
+    Source:
+        hargreaves1985, inverted.
+    """
+    warmth = air_temperature - 273.15 + HARGREAVES_OFFSET
+    safe = np.maximum(HARGREAVES_FACTOR * radiation * warmth, 1e-6)
+    spread = (LATENT_HEAT * potential_evapotranspiration / safe) ** 2
+    return np.where(warmth > 0.8, np.clip(spread, 0.5, 30.0), 8.0)
+
+
+def shortwave_from_diurnal_range(diurnal_range: np.ndarray, radiation: np.ndarray, factor: float) -> np.ndarray:
+    r"""Daily mean shortwave radiation at the surface, $k \sqrt{\Delta T}\, R_a$, at most three quarters of R_a.
+
+    Args:
+        diurnal_range (...): Range of the air temperature over the day, K.
+        radiation (...): Extraterrestrial radiation R_a, W m-2.
+        factor: k, K-1/2; 0.16 is usual inland.
+
+    Source:
+        hargreaves1985; allen1998, eq. 50.
+    """
+    return np.minimum(factor * np.sqrt(diurnal_range), 0.75) * radiation
+
+
+def vapor_pressure(dew_point: np.ndarray) -> np.ndarray:
+    """Vapor pressure over water, Pa. Argument: dew_point (...), K. Source: bolton1980, eq. 10."""
+    celsius = dew_point - 273.15
+    return 611.2 * np.exp(17.67 * celsius / (celsius + 243.5))
+
+
+def dew_point(pressure_of_vapor: np.ndarray) -> np.ndarray:
+    """Dew point, K, the inverse of :func:`vapor_pressure`. Argument: pressure_of_vapor (...), Pa."""
+    logarithm = np.log(pressure_of_vapor / 611.2)
+    return 273.15 + 243.5 * logarithm / (17.67 - logarithm)
+
+
+def specific_humidity(pressure_of_vapor: np.ndarray, air_pressure: np.ndarray) -> np.ndarray:
+    """Specific humidity, 1. Arguments: pressure_of_vapor and air_pressure (...), Pa."""
+    return 0.622 * pressure_of_vapor / (air_pressure - 0.378 * pressure_of_vapor)
+
+
+def standard_pressure(altitude: np.ndarray) -> np.ndarray:
+    """Air pressure of the standard atmosphere, Pa. Argument: altitude (...), m. Source: allen1998, eq. 7."""
+    return 101300.0 * ((293.0 - 0.0065 * altitude) / 293.0) ** 5.26

@@ -1,0 +1,136 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+from scipy.optimize import brentq
+from waters import chain, lone_lake, valley
+
+from chase_jax.model import surface_water
+from chase_jax.numerics.jacobi import Jacobi
+from chase_jax.numerics.tree import Tree
+from chase_jax.physics import channel
+
+
+def conveyance(depth, width, roughness=0.03):
+    return float(channel.conveyance(jnp.array(depth), jnp.array(width), jnp.array(roughness)))
+
+
+def run(geometry, parameters, volume, inflows, duration, solver):
+    """Final volume and the discharges of every interval."""
+
+    def interval(volume, inflow):
+        state = surface_water.State(volume)
+        state, fluxes = surface_water.step(parameters, geometry, state, inflow, duration, solver)
+        return state.volume, fluxes.discharge
+
+    return jax.jit(lambda start, series: jax.lax.scan(interval, start, series))(jnp.asarray(volume), inflows)
+
+
+def inflow_at_top(series, cells):
+    return jnp.zeros((len(series), cells)).at[:, 0].set(jnp.asarray(series))
+
+
+@pytest.mark.parametrize("solver", [Tree(600.0), Jacobi(None, 600.0, 30)])
+def test_small_wave_travels_and_spreads_as_hayami_says(solver):
+    slope, width, flow, cells, dt, distance = 2e-4, 200.0, 1000.0, 150, 600.0, 100e3
+    geometry, parameters = chain(cells, slope, width)
+    depth = brentq(lambda h: conveyance(h, width) * np.sqrt(slope) - flow, 0.1, 50.0)
+    rise = (conveyance(depth + 1e-5, width) - conveyance(depth - 1e-5, width)) / 2e-5
+    celerity, diffusion = rise * np.sqrt(slope) / width, flow / (2 * width * slope)
+
+    time = (np.arange(int(4 * 86400 / dt)) + 0.5) * dt
+    wave = np.exp(-(((time - 86400.0) / 21600.0) ** 2))
+    _, discharge = run(
+        geometry, parameters, jnp.full(cells, depth * width * 1e3), inflow_at_top(flow + wave, cells), dt, solver
+    )
+    found = np.asarray(discharge[:, 99]) - flow
+    kernel = distance / (2 * np.sqrt(np.pi * diffusion) * time**1.5)
+    kernel *= np.exp(-((distance - celerity * time) ** 2) / (4 * diffusion * time))
+    exact = np.convolve(wave, kernel)[: time.size] * dt
+    skill = 1 - ((found - exact) ** 2).sum() / ((exact - exact.mean()) ** 2).sum()
+    assert skill > 0.995
+    assert abs(found.max() / exact.max() - 1) < 0.06  # the scheme spreads a little more
+    assert abs(time[found.argmax()] - time[exact.argmax()]) < 3600.0
+
+
+def test_uniform_inflow_keeps_the_depth_of_manning():
+    geometry, parameters = chain(12, 2e-4, 500.0, roughness=0.3, length=500.0)
+    flow = conveyance(1.0, 500.0, 0.3) * np.sqrt(2e-4)
+    volume, discharge = run(
+        geometry, parameters, jnp.full(12, 2e5), inflow_at_top(np.full(400, flow), 12), 3600.0, Tree(1200.0)
+    )
+    np.testing.assert_allclose(volume / (500.0 * 500.0), 1.0, atol=1e-5)  # the smoothed root is 6e-6 below the true one
+    np.testing.assert_allclose(discharge[-1], flow, rtol=1e-6)
+
+
+def test_backwater_curve_is_that_of_gradually_varied_flow():
+    slope, width, flow, cells = 1e-4, 300.0, 2000.0, 60
+    geometry, parameters = chain(cells + 1, slope, width, outlet=False, last=1e13)
+    normal = brentq(lambda h: conveyance(h, width) * np.sqrt(slope) - flow, 0.1, 50.0)
+    start = np.full(cells + 1, normal * width * 1e3)
+    start[-1] = (normal + 5.0) * 1e13
+    inflows = inflow_at_top(np.full(600, flow), cells + 1)
+    volume, _ = run(geometry, parameters, start, inflows, 3600.0, Tree(3600.0))
+    curve = solve_ivp(
+        lambda x, h: [(flow / conveyance(h[0], width)) ** 2 - slope],
+        [0, cells * 1e3],
+        [normal + 5.0],
+        rtol=1e-8,
+        dense_output=True,
+    )
+    upstream = (np.arange(cells)[::-1] + 0.5) * 1e3
+    np.testing.assert_allclose(volume[:-1] / (width * 1e3), curve.sol(upstream)[0], atol=0.03)
+
+
+def test_lake_at_rest_with_an_island_stays_at_rest():
+    bed = np.random.default_rng(0).uniform(0.0, 5.0, 30)
+    bed[14] = 9.0  # an island
+    geometry, parameters = lone_lake(5, 6, bed)
+    volume = 1e6 * np.maximum(6.0 - bed, 0.0)
+    after, _ = run(geometry, parameters, volume, jnp.zeros((8, 30)), 10800.0, Tree(900.0))
+    np.testing.assert_allclose(after / 1e6, volume / 1e6, atol=1e-12)
+    assert after[14] == 0.0
+
+
+def test_lake_at_rest_reaching_into_its_river_stays_at_rest():
+    geometry, parameters, bed, lake = valley(slope=1e-4)
+    level = bed[-6] - 0.3  # below the way out, above some of the bed
+    volume = np.where(lake, 1e6, 6e4) * np.maximum(level - bed, 0.0)
+    volume[-6:] = 0.0  # the river below is dry
+    after, discharge = run(geometry, parameters, volume, jnp.zeros((8, bed.size)), 10800.0, Tree(900.0))
+    np.testing.assert_allclose(after, volume, rtol=1e-12)
+    assert jnp.abs(discharge).max() == 0.0
+
+
+def test_two_reservoirs_level_out_by_the_square_root_law():
+    geometry, parameters = lone_lake(1, 2, np.zeros(2))
+    deep, drop, duration, steps = 1000.0, 1.0, 100.0, 40
+    parameters = channel.Parameters.default(jnp.full(2, 50.0), jnp.full(2, 1e4), 15000.0)
+    volume = 1e6 * np.array([deep + drop / 2, deep - drop / 2])
+    after, _ = run(geometry, parameters, volume, jnp.zeros((steps, 2)), duration, Tree(10.0))
+    carries = conveyance(deep, 1e3, 15000.0)
+    expected = (np.sqrt(drop) - carries * duration * steps / (1e6 * np.sqrt(1e3))) ** 2
+    assert 0.1 < expected < 0.9
+    np.testing.assert_allclose((after[0] - after[1]) / 1e6, expected, rtol=0.01)
+
+
+def test_smooth_lake_is_a_level_pool():
+    geometry, parameters = lone_lake(3, 4, np.zeros(12), outlet_slope=1e-4, roughness=0.03)
+    inflow = np.zeros(12)
+    inflow[0] = 300.0
+    volume, discharge = run(
+        geometry, parameters, np.full(12, 4e6), jnp.asarray(np.tile(inflow, (80, 1))), 10800.0, Tree(900.0)
+    )
+    pool = solve_ivp(lambda t, h: [(300.0 - conveyance(h[0], 50.0) * 1e-2) / 12e6], [0, 80 * 10800.0], [4.0], rtol=1e-8)
+    np.testing.assert_allclose(volume / 1e6, pool.y[0, -1], rtol=0.01)
+    np.testing.assert_allclose(discharge[-1, -1], conveyance(pool.y[0, -1], 50.0) * 1e-2, rtol=0.02)
+
+
+def test_through_flow_of_a_lake_settles_at_the_inflow():
+    geometry, parameters, bed, lake = valley(seed=4)
+    volume = np.where(lake, 1e6, 6e4) * np.maximum(bed[-6] + 1.0 - bed, 0.5)
+    _, discharge = run(
+        geometry, parameters, volume, inflow_at_top(np.full(500, 100.0), bed.size), 10800.0, Tree(1800.0)
+    )
+    np.testing.assert_allclose(discharge[-1, [0, 7, 27, -1]], 100.0, rtol=1e-4)

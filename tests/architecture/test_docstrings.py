@@ -1,0 +1,48 @@
+"""Docstrings of the physics name every argument, and every source they cite exists."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import re
+
+import pytest
+
+PACKAGE = pathlib.Path(__file__).parents[2] / "chase_jax"
+KEYS = set(re.findall(r"@\w+\{([^,]+),", (PACKAGE / "references.bib").read_text()))
+FILES = sorted((PACKAGE / "physics").glob("*.py")) + sorted((PACKAGE / "numerics").glob("*.py"))
+CITATION = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]?\b")
+
+
+def public_functions(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield node
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_every_argument_is_documented(path):
+    missing = []
+    for node in public_functions(path):
+        text = ast.get_docstring(node) or ""
+        arguments = [a.arg for a in node.args.args + node.args.kwonlyargs if a.arg not in ("self", "cls")]
+        nested = any(node is not other and node in ast.walk(other) for other in public_functions(path))
+        if not nested:
+            missing += [f"{node.name}({name})" for name in arguments if not re.search(rf"\b{name}\b", text)]
+    assert not missing, f"{path.name}: these arguments are not in the docstring: {', '.join(missing)}"
+
+
+def test_every_cited_source_is_in_the_bibliography():
+    unknown = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for key in CITATION.findall(path.read_text()):
+            if key not in KEYS:
+                unknown.append(f"{path.name}: {key}")
+    assert not unknown, unknown
+
+
+def test_the_bibliography_has_no_orphans():
+    text = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    text += (PACKAGE.parent / "README.md").read_text()
+    text += "\n".join(path.read_text() for path in (PACKAGE.parent / "data_prep").rglob("*.py"))
+    assert not [key for key in KEYS if key not in text]

@@ -1,0 +1,106 @@
+"""Derivatives of snow: right through a winter and its melt-out, finite where there is none."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import directional_check
+from weather import air_of
+
+from chase_jax import constants as const
+from chase_jax.physics import bulk_surface, snow
+from chase_jax.physics.thermodynamics import enthalpy_of
+
+STEP, PER_DAY = 10800.0, 8
+
+
+DAYS = 40
+
+
+def season(arguments):
+    """Water of the pack and its outflow, (step, cell): 16 days of winter with snowfall, then spring until it is gone.
+
+    Arguments: parameters, state, warming K, snowfall kg m-2 s-1.
+    """
+    parameters, state, warming, snowfall = arguments
+
+    def advance(state, step):
+        day, hour = step / PER_DAY, 2.0 * jnp.pi * step / PER_DAY
+        temperature = 268.0 + 14.0 * day / DAYS + 3.0 * jnp.sin(hour) + warming
+        sun = jnp.maximum(jnp.sin(hour), 0.0) * 500.0
+        air = air_of(temperature, shortwave=sun, snowfall=snowfall * (day < 0.4 * DAYS))
+        shown = snow.surface(state, jnp.zeros_like(temperature), STEP)
+        skin = bulk_surface.solve(
+            air,
+            (1.0 - 0.46 * state.albedo_visible - 0.54 * state.albedo_infrared) * sun,
+            0.98,
+            1e-3,
+            1e-4,
+            shown.skin_conductance,
+            shown.phase.temperature,
+            shown.phase.mean_enthalpy,
+            bulk_surface.MELT_CONDUCTANCE,
+        )
+        supply = snow.Supply(
+            liquid=jnp.zeros_like(warming),
+            liquid_heat=jnp.zeros_like(warming),
+            solid=air.snowfall,
+            solid_heat=air.snowfall * air.snow_enthalpy,
+            heat=shown.cover * (skin.conduction + skin.melt_heat),
+            sublimation=shown.cover * skin.evaporation,
+            skin_temperature=skin.temperature,
+            air_temperature=air.temperature,
+        )
+        ground = snow.Ground(*(jnp.full_like(temperature, v) for v in (274.0, 2e5, 40.0)))
+        state, fluxes = snow.step(parameters, state, shown, supply, ground, STEP)
+        return state, (state.water, fluxes.outflow)
+
+    return jax.lax.scan(advance, state, jnp.arange(DAYS * PER_DAY, dtype=float))[1]
+
+
+def arguments_for(ice, temperature):
+    """A pack of ice (cell,) at a temperature (cell,), and the weather."""
+    ice = jnp.asarray(ice)
+    parameters = snow.Parameters.default(ice.size)
+    enthalpy = enthalpy_of(jnp.asarray(temperature), 0.0, ice, snow.DRY_HEAT_CAPACITY)
+    fresh = (parameters.fresh_albedo_visible, parameters.fresh_albedo_infrared)
+    state = snow.State(ice, enthalpy, ice / 200.0, *fresh)
+    return parameters, state, jnp.zeros_like(ice), jnp.full_like(ice, 5e-5)
+
+
+@jax.jit
+def timing(arguments):
+    """When the water leaves and how much is left half-way through the melt: smooth through the pack's end."""
+    water, outflow = season(arguments)
+    hours = jnp.linspace(0.0, 1.0, DAYS * PER_DAY)[:, None]
+    return jnp.sum(hours * outflow) * STEP - jnp.sum(water[25 * PER_DAY])
+
+
+gradient = jax.grad(timing)
+SEASON = arguments_for([20.0, 60.0, 40.0, 30.0], [270.0, 265.0, 255.0, 272.0])
+
+
+def test_the_season_ends_without_snow():
+    water, _ = jax.jit(season)(SEASON)
+    assert water.max() > 60.0
+    assert np.all(water[-1] < 0.02 * water.max())
+
+
+def test_derivatives_hold_through_the_season():
+    assert directional_check(timing, SEASON, steps=(1e-5, 1e-6, 1e-7), tolerance=1e-4) < 1e-4
+
+
+def test_less_snowfall_and_more_warmth_leave_less_snow():
+    _, _, warming, snowfall = gradient(SEASON)
+    assert np.all(warming > 0.0)
+    assert np.all(snowfall != 0.0)
+
+
+@pytest.mark.parametrize("temperature", [230.0, const.MELTING_TEMPERATURE, 300.0])
+def test_derivatives_are_finite_with_little_or_no_snow(temperature):
+    full = jnp.full(4, temperature)
+    parameters, state, _, _ = arguments_for([0.0, 1e-12, 1e-4, 1.0], jnp.minimum(full, const.MELTING_TEMPERATURE))
+    found = gradient((parameters, state, full - 275.0, jnp.zeros(4)))
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(found))

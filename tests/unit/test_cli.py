@@ -1,0 +1,137 @@
+"""The command line: help, suggestions, codes, and no way to run what a configuration names."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import small_case
+
+from chase_jax import cli, config
+
+
+def refused(capsys, *words) -> str:
+    """The one line of a refusal."""
+    assert cli.main(list(words)) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    assert "Traceback" not in told.err
+    return told.err
+
+
+@pytest.mark.parametrize("verb", list(cli.VERBS))
+def test_help_lists_every_group_and_key(verb, capsys):
+    assert cli.main([verb, "--help"]) == 0
+    text = capsys.readouterr().out
+    for name, _, _ in config.keys(config.SCHEMAS[verb]):
+        assert f"  {name} " in text
+    for group in config.groups():
+        assert f"  {group} " in text
+
+
+def test_overview_names_the_verbs(capsys):
+    assert cli.main([]) == 0
+    text = capsys.readouterr().out
+    assert all(verb in text for verb in cli.VERBS)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("simulat",), "unknown verb 'simulat'; allowed are simulate"),
+        (("check", "domain.pth=x"), "did you mean domain.path?"),
+        (("check", "solver.reach=tree"), "did you mean solvers.reach?"),
+        (("check", "+extra=1"), "unknown key extra"),
+        (("check", "solvers.reach=jacoby"), "did you mean jacobi?; allowed are jacobi, tree"),
+        (("check", "schedule.land_substeps=many"), "schedule.land_substeps: Value 'many'"),
+        (("check", "schedule.land_substeps=0"), "schedule.land_substeps is 0; it must be at least 1"),
+        (("check", "resume=perhaps"), "resume: Value 'perhaps'"),
+        (("check", "domain=demmo"), "did you mean demo?"),
+        (("check", "domain"), "write key=value"),
+        (("check", "period.start=1990-02-30"), "period.start is '1990-02-30'"),
+        (("check", "period.start=1990-02-03", "period.end=1990-02-02"), "before period.start"),
+        (("check", "output.grids=[runof]"), "did you mean runoff?"),
+        (("check", "--config-name=x"), "unknown option --config-name"),
+        (("check", "--experimental-rerun=x.pickle"), "unknown option"),
+        (("prepare", "recipe=nowhere"), "allowed are"),
+        (("evaluate", "output.directory=nowhere"), "holds no finished run"),
+        (("check", "forcing.path=x.nc"), "domain.path is empty"),
+        (("check", "domain.path=http://x/domain.nc", "forcing.path=x"), "only local files are read"),
+    ],
+)
+def test_wrong_words_are_refused_in_one_line(words, told, capsys):
+    assert told in refused(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "+domain._target_=os.system",
+        "++_target_=os.system",
+        "+hydra.callbacks.x._target_=os.system",
+        "+domain=../../outside",
+        "domain=/etc/passwd",
+        "+hydra.searchpath=[file:///tmp]",
+    ],
+)
+def test_words_that_name_code_or_outside_files_are_refused(word, capsys):
+    refused(capsys, "check", word)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "domain:\n  _target_: os.system\n",
+        "# @package hydra\ncallbacks:\n  x: 1\n",
+        "a: &a [x]\nb: [" + "*a, " * 30 + "]\n",
+        "a: '" + "x" * 200_000 + "'\n",
+        "a: [\n",
+    ],
+)
+def test_configuration_files_that_name_code_or_explode_are_refused(tmp_path, text, capsys):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(text)
+    refused(capsys, "check", "--config-dir", str(tmp_path), "experiment=mine")
+
+
+def test_own_folder_of_configurations_is_used_and_its_wrong_keys_are_told(tmp_path, capsys):
+    (tmp_path / "experiment").mkdir()
+    file = tmp_path / "experiment" / "mine.yaml"
+    file.write_text("# @package _global_\nschedule:\n  land_substeps: 4\n")
+    words = ("check", "--config-dir", str(tmp_path), "experiment=mine")
+    assert cli.main([*words, "--cfg", "job"]) == 0
+    assert "land_substeps: 4" in capsys.readouterr().out
+    file.write_text("# @package _global_\nschedule:\n  land_substep: 4\n")
+    assert "did you mean schedule.land_substeps?" in refused(capsys, *words)
+
+
+def test_check_prints_a_table(tmp_path, capsys):
+    assert cli.main(["check", *small_case.write(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert "16 (16 km2), 1 outlets" in text
+    assert "air_temperature" in text
+    assert "all inputs are valid" in text
+    assert not (tmp_path / "run").exists()
+
+
+def test_program_works_as_a_module_in_any_folder(tmp_path):
+    environment = {**os.environ, "LC_ALL": "C"}
+    command = [sys.executable, "-m", "chase_jax", "check", "domainn.path=x"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == (
+        "chase check: error: unknown key domainn.path, did you mean domain.path?; --help lists all keys.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_file_of_conf_composes(capsys):
+    for verb in config.SCHEMAS:
+        for group, names in config.groups().items():
+            for name in names:
+                assert cli.main([verb, f"{group}={name}", "--cfg", "job"]) == 0, (verb, group, name)
+    capsys.readouterr()

@@ -1,0 +1,113 @@
+"""Scores per gauge, figures and the page: complete, honest about gaps, and safe against names that are markup."""
+
+import numpy as np
+import pandas as pd
+import pyproj
+import pytest
+import xarray as xr
+
+from chase_jax.domain.domain import Domain
+from chase_jax.domain.grid import Grid
+from chase_jax.evaluation import figures, gauges, report
+
+TIME = pd.date_range("2001-01-01", "2002-06-30")
+NASTY = '<script>alert("$x^1$")</script> & söhne'
+
+
+@pytest.fixture
+def pair():
+    """Three gauges: a good one, one with an ugly name, one never observed."""
+    generator = np.random.default_rng(5)
+    observed = generator.gamma(2.0, 5.0, (3, TIME.size))
+    simulated = observed * generator.lognormal(0.0, 0.1, observed.shape)
+    observed[1, 40:90] = np.nan
+    observed[2] = np.nan
+    coordinates = {"time": TIME, "gauge_id": ("gauge", np.array(["A", "../B<", "C"], object))}
+    run = xr.Dataset({"discharge": (("gauge", "time"), simulated)}, coords=coordinates).assign_coords(
+        gauge_name=("gauge", np.array(["Upper", NASTY, ""], object)),
+        x=("gauge", [500.0, 1500.0, 2500.0]),
+        y=("gauge", [500.0, 500.0, 1500.0]),
+        upstream_area=("gauge", [1e6, 2e6, 1e6]),
+    )
+    return run, xr.Dataset({"discharge": (("gauge", "time"), observed)}, coords=coordinates)
+
+
+@pytest.fixture
+def domain():
+    fields = {
+        "active": np.ones((2, 3)),
+        "surface_altitude": np.array([[30.0, 20.0, 12.0], [31.0, 21.0, 11.0]]),
+        "flow_direction": np.array([[1, 1, 4], [1, 1, 0]]),
+        "cell_area": np.full((2, 3), 1e6),
+        "glacier_fraction": np.array([[0.5, 0, 0], [0, 0, 0]]),
+    }
+    axes = np.array([500.0, 1500.0, 2500.0]), np.array([1500.0, 500.0])
+    return Domain.build(fields, Grid(*axes, pyproj.CRS("EPSG:3035").to_cf()))
+
+
+def test_monthly_means_skip_days_without_observation():
+    time = np.arange("2001-01-01", "2001-04-01", dtype="datetime64[D]")
+    observed = np.ones((90, 1))
+    simulated = np.arange(90.0)[:, None]
+    observed[31:45] = np.nan  # half of February
+    observed[60:62] = np.nan  # two days of March
+    s, o, months = gauges.monthly_means(simulated, observed, time)
+    np.testing.assert_array_equal(months, np.array(["2001-01", "2001-02", "2001-03"], "datetime64[M]"))
+    np.testing.assert_array_equal(o[:, 0], [1, np.nan, 1])
+    np.testing.assert_allclose(s[:, 0], [15.0, np.nan, np.mean([59, *range(62, 90)])])
+    np.testing.assert_array_equal(np.isnan(gauges.monthly_means(simulated[:25], observed[:25], time[:25])[0]), False)
+
+
+def test_skill_is_missing_where_nothing_is_observed(pair):
+    run, seen = pair
+    scores = gauges.skill(run.discharge.values.T, seen.discharge.values.T)
+    np.testing.assert_array_equal(scores["count"], [TIME.size, TIME.size - 50, 0])
+    assert (scores["kge"][:2] > 0.7).all()
+    assert all(np.isnan(values[2]) for name, values in scores.items() if name != "count")
+
+
+def test_flow_duration_falls_and_spans_all_time():
+    share, flow = gauges.flow_duration(np.array([3.0, np.nan, 1.0, 2.0]))
+    np.testing.assert_array_equal(flow, [3, 2, 1])
+    np.testing.assert_allclose(share, [1 / 6, 3 / 6, 5 / 6])
+
+
+def test_seasonal_cycle_averages_over_years():
+    time = np.arange("2001-01-01", "2003-01-01", dtype="datetime64[D]")
+    series = time.astype("datetime64[M]").astype(int) % 12 + 1.0
+    np.testing.assert_allclose(gauges.seasonal_cycle(series, time), np.arange(1, 13))
+    assert np.isnan(gauges.seasonal_cycle(series[:31], time[:31])[1:]).all()
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_the_report_is_complete_and_escapes_names(pair, domain, tmp_path):
+    run, seen = pair
+    level = xr.Dataset(
+        {name: (("gauge", "time"), np.full((1, TIME.size), 700.0)) for name in ("simulated", "observed")},
+        coords={"time": TIME, "gauge_id": ("gauge", np.array(["A"], object))},
+    )
+    page = report.evaluate(tmp_path / "run", run, seen, domain, level)
+    text = page.read_text()
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    pictures = sorted(p.name for p in (tmp_path / "run" / "figures").iterdir())
+    assert pictures == ["000_A.png", "001__B_.png", "002_C.png", "level_000_A.png", "network.png"]
+    assert all(f'src="figures/{name}"' in text for name in pictures)
+    table = pd.read_csv(tmp_path / "run" / "metrics.csv")
+    assert len(table) == 6
+    assert set(table.scale) == {"daily", "monthly"}
+    daily = table[table.scale == "daily"].set_index("gauge_id")
+    assert daily.kge["A"] > 0.7
+    assert np.isnan(daily.kge["C"])
+    assert daily.observed_mean["A"] == pytest.approx(float(seen.discharge[0].mean()), rel=1e-5)
+
+
+@pytest.mark.parametrize("case", ["zero", "negative", "constant", "no observation", "two days"])
+def test_hydrographs_of_odd_series_are_drawn(case, tmp_path):
+    time = TIME.values[: 2 if case == "two days" else 400].astype("datetime64[D]")
+    flow = np.linspace(0, 1, time.size)
+    simulated = {"zero": 0 * flow, "negative": flow - 0.5, "constant": 0 * flow + 2}.get(case, flow)
+    observed = np.full(time.size, np.nan) if case == "no observation" else flow
+    figure = figures.hydrograph(time, simulated, observed, "a" * 200, {"NSE": 0.5})
+    figure.savefig(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 5000

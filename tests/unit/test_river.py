@@ -1,0 +1,90 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from waters import chain, random_downstream
+
+from chase_jax.checks import InputError
+from chase_jax.model import surface_water
+from chase_jax.numerics.jacobi import Jacobi
+from chase_jax.numerics.tree import Tree
+from chase_jax.physics import channel, river
+
+
+def test_flat_and_backed_up_reaches_need_more_sweeps():
+    downstream = np.append(np.arange(1, 20), -1)
+    fall = np.where(np.arange(20) < 12, 2.0, 0.02)  # a steep tributary that meets a flat, deep river
+    root = downstream < 0
+    network = river.network(downstream, fall, np.full(20, 1e3), np.full(20, 1e6), root, np.full(20, 2e-5))
+    parameters = channel.Parameters.default(jnp.full(20, 100.0), jnp.where(jnp.arange(20) < 12, 1.0, 6.0))
+    needed = river.required_sweeps(parameters, network, 900.0)
+    assert needed[14] > 10 * needed[2]  # flat
+    assert needed[11] > 5 * needed[2]  # steep, but under the level of the flat reach
+    np.testing.assert_allclose(river.required_sweeps(parameters, network, 1800.0), 2 * needed, rtol=1e-10)
+
+
+def test_chosen_solver_names_the_stiffest_cell():
+    geometry, parameters = chain(30, 2e-5, 100.0)
+    parameters = dataclasses.replace(parameters, bank_depth=jnp.full(30, 5.0))
+    solver, report = surface_water.choose_jacobi(parameters, geometry)
+    assert solver.stiff is not None
+    assert "30 of 30 cells" in report
+    steep, parameters = chain(30, 2e-3, 100.0)
+    parameters = dataclasses.replace(parameters, bank_depth=jnp.full(30, 1.0))
+    assert surface_water.choose_jacobi(parameters, steep)[0].stiff is None
+
+
+def flood(geometry, parameters, solver, volume, days, cells):
+    """Mean discharge of every three hours after a storm on the second day."""
+    weight = jnp.asarray(np.random.default_rng(1).exponential(1.0, cells))
+    time = (jnp.arange(8 * days) + 0.5) / 8
+    storm = jnp.exp(-(((time - 1.5) / 0.3) ** 2))
+
+    def interval(volume, storm):
+        rain = 0.05 + 1.5 * storm * weight
+        state, fluxes = surface_water.step(parameters, geometry, surface_water.State(volume), rain, 10800.0, solver)
+        return state.volume, fluxes.discharge
+
+    return np.asarray(jax.jit(lambda start: jax.lax.scan(interval, start, storm)[1])(volume))
+
+
+def test_jacobi_with_blocks_agrees_with_the_iterated_tree():
+    cells, days = 300, 5
+    downstream = random_downstream(cells, 7)
+    size = np.ones(cells)
+    for cell in range(cells - 1):
+        size[downstream[cell]] += size[cell]
+    slope = np.where(size > 60, 3e-5, np.maximum(8e-3 * size**-0.5, 5e-4))
+    bankfull = 0.5 * size
+    width = np.maximum(5.0, 7.2 * np.sqrt(bankfull))
+    depth = np.maximum(0.5, (bankfull * 0.03 / (width * np.sqrt(slope))) ** 0.6)
+    network = river.network(
+        downstream, slope * 1e3, np.full(cells, 1e3), np.full(cells, 1e6), downstream < 0, np.full(cells, 1e-4)
+    )
+    geometry, parameters = surface_water.Geometry.join(network), channel.Parameters.default(width, depth, 0.03)
+    volume = jnp.asarray(width * 1e3 * 0.3 * depth)
+    reference = flood(geometry, parameters, Tree(300.0, iterations=5), volume, days, cells)
+    solver, _ = surface_water.choose_jacobi(parameters, geometry)
+    assert solver.stiff is not None
+    checked = size > 20
+    for solver_, least_peak in ((solver, 0.97), (Tree(), 0.97)):
+        found = flood(geometry, parameters, solver_, volume, days, cells)
+        daily, expected = (a.reshape(days, 8, cells).mean(1) for a in (found, reference))
+        skill = 1 - ((daily - expected) ** 2).sum(0) / ((expected - expected.mean(0)) ** 2).sum(0)
+        peak = daily.max(0) / expected.max(0)
+        assert skill[checked].min() >= 0.999
+        assert peak[checked].min() >= least_peak
+    plain = flood(geometry, parameters, Jacobi(), volume, days, cells)
+    assert not np.allclose(plain[:, -1], reference[:, -1], rtol=0.02)  # the blocks are what makes it good
+
+
+def test_an_outlet_with_a_next_cell_is_refused():
+    with pytest.raises(InputError, match="outlet"):
+        river.network(np.array([1, -1]), np.ones(2), np.ones(2), np.ones(2), np.array([True, True]), np.ones(2))
+
+
+def test_shapes_are_checked():
+    with pytest.raises(InputError, match="length"):
+        river.network(np.array([1, -1]), np.ones(2), np.ones(3), np.ones(2), np.array([False, True]), np.ones(2))

@@ -1,0 +1,65 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from chase_jax.physics import seepage
+
+DAY = 86400.0
+
+
+def flow(head, depth, conductance=1e-6, width=20.0, storage=5.0, dt=3600.0, coefficient=0.1, area=1e6):
+    """Seepage for the head of the aquifer above the bed and the depth of the river, m."""
+    head, depth = jnp.atleast_1d(jnp.asarray(head)), jnp.atleast_1d(jnp.asarray(depth))
+    wet = width * 1000.0
+    return seepage.discharge(
+        seepage.Parameters(jnp.array([conductance])),
+        jnp.array([storage]),
+        jnp.array([coefficient]),
+        3.0 - head,
+        jnp.array([3.0]),
+        depth,
+        depth * wet,
+        jnp.array([wet]),
+        jnp.array([area]),
+        dt,
+    )
+
+
+def test_short_steps_give_the_law_of_darcy():
+    assert float(flow(4.0, 1.0, dt=1.0)[0]) == pytest.approx(1e-6 * 2e4 * 3.0, rel=1e-4)
+    losing = 1e-6 * 2e4 * -0.5 * (1.0 / 1.05)
+    assert float(flow(0.5, 1.0, dt=1.0)[0]) == pytest.approx(losing, rel=1e-4)
+
+
+def test_seepage_rises_with_the_aquifer_and_falls_with_the_river():
+    rising = flow(jnp.linspace(-0.5, 5.0, 50), jnp.full(50, 1.0))
+    assert bool(jnp.all(jnp.diff(rising) > 0.0))
+    falling = flow(jnp.full(50, 2.0), jnp.linspace(0.0, 5.0, 50))
+    assert bool(jnp.all(jnp.diff(falling) < 0.0))
+    assert float(flow(1.0, 1.0)[0]) == pytest.approx(0.0, abs=1e-10)
+
+
+def test_below_the_bed_the_aquifer_has_no_hold_on_the_river():
+    deep = flow(jnp.array([-5.0, -50.0]), jnp.full(2, 1.0))
+    np.testing.assert_allclose(deep[0], deep[1], rtol=1e-9)
+    assert float(deep[0]) == pytest.approx(-1e-6 * 2e4 * 2.0 / 1.05, rel=5e-3)
+
+
+def test_a_dry_channel_loses_nothing_but_gains():
+    assert float(flow(-1.0, 0.0)[0]) == 0.0
+    assert float(flow(1.0, 0.0)[0]) > 0.0
+
+
+@pytest.mark.parametrize("dt", [3600.0, DAY, 3650 * DAY])
+def test_no_step_takes_more_than_there_is_nor_overshoots(dt):
+    head, depth = jnp.array([6.0, 6.0, -9.0, 0.2]), jnp.array([0.0, 1.0, 2.0, 0.3])
+    for storage in (5.0, 1e-4, 0.0):
+        moved = flow(head, depth, conductance=1e-3, storage=storage, dt=dt) * dt
+        assert bool(jnp.all(moved <= storage * 1e6 * (1.0 + 1e-15)))
+        assert bool(jnp.all(-moved <= depth * 2e4 * (1.0 + 1e-15)))
+    moved = flow(head[1], depth[1], conductance=1e-3, dt=dt) * dt
+    assert float(head[1] - moved[0] / 1e5) >= float(depth[1] + moved[0] / 2e4) - 1e-9
+
+
+def test_an_impervious_bed_lets_nothing_through():
+    assert float(flow(5.0, 1.0, conductance=0.0)[0]) == 0.0

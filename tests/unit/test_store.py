@@ -1,0 +1,127 @@
+"""Files: what is written can be read, and appears under its name only when whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import small_case
+import xarray as xr
+
+from chase_jax.checks import InputError
+from chase_jax.domain.grid import Grid
+from chase_jax.io import domain_store, gauge_store, inputs, output, parameter_store, store
+
+
+@pytest.fixture
+def grid(tmp_path) -> Grid:
+    small_case.write(tmp_path)
+    return domain_store.open_domain(tmp_path / "domain.nc").grid
+
+
+def test_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "a.txt"
+    store.write_text("old", path)
+
+    def fail():
+        with store.committed(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_folder_that_cannot_be_written_is_an_input_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        store.write_text("x", tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_dataset_comes_back_with_cf_attributes(tmp_path, suffix):
+    data = xr.Dataset({"recharge": ("cell", np.array([1.0, np.nan]))})
+    store.write_dataset(data, tmp_path / f"a{suffix}", "A title")
+    with store.open_dataset(tmp_path / f"a{suffix}") as back:
+        np.testing.assert_array_equal(back["recharge"].values, [1.0, np.nan])
+        assert back["recharge"].attrs["standard_name"] == "downward_liquid_water_mass_flux_into_groundwater"
+        assert back["recharge"].attrs["units"] == "kg m-2 s-1"
+        assert back.attrs["Conventions"] == "CF-1.11"
+
+
+def test_writing_twice_gives_the_same_bytes(tmp_path):
+    for name in ("a.nc", "b.nc"):
+        store.write_dataset(small_case.domain_dataset(), tmp_path / name, "A title")
+    assert store.sha256(tmp_path / "a.nc") == store.sha256(tmp_path / "b.nc")
+
+
+def test_variable_is_found_by_its_standard_name_and_converted(tmp_path):
+    data = small_case.forcing_dataset().rename(precipitation="tp")
+    data["tp"] = data["tp"] * 86400.0
+    data["tp"].attrs = {"standard_name": "precipitation_flux", "units": "mm/day", "grid_mapping": "crs"}
+    found = store.require_variable(data, "precipitation", tmp_path)
+    assert store.canonical(found, "precipitation", tmp_path)[0, 0, 0] == pytest.approx(2e-5)
+
+
+def test_contradicting_standard_name_is_refused(tmp_path):
+    data = xr.Dataset({"specific_humidity": ("x", [50.0], {"standard_name": "relative_humidity", "units": "%"})})
+    with pytest.raises(InputError, match="standard_name is 'relative_humidity'"):
+        store.find(data, "specific_humidity", tmp_path)
+
+
+def test_parameters_come_back_and_their_form_is_checked(tmp_path, grid):
+    values = {"dcor": np.linspace(0.1, 0.9, grid.cells), "manning_roughness": np.full(grid.cells, 0.05)}
+    parameter_store.write_parameters(tmp_path / "p.nc", values, grid, "D5")
+    back = parameter_store.read_parameters(tmp_path / "p.nc", grid, "D5")
+    assert back.keys() == values.keys()
+    for name, value in values.items():
+        np.testing.assert_array_equal(back[name], value)
+    with pytest.raises(InputError, match="dcor_form is D5, but the configuration says D1"):
+        parameter_store.read_parameters(tmp_path / "p.nc", grid, "D1")
+    other = Grid(grid.x + 500.0, grid.y, grid.projection)
+    with pytest.raises(InputError, match="is not that of the domain"):
+        parameter_store.read_parameters(tmp_path / "p.nc", other, "D5")
+
+
+def test_gauges_by_projected_and_by_geographic_coordinates_agree(tmp_path, grid):
+    gauges = gauge_store.read_gauges(tmp_path / "gauges.csv", grid)
+    longitude, latitude = grid.transformer(inverse=True).transform(gauges.x, gauges.y)
+    (tmp_path / "g.csv").write_text(f"gauge_id,lon,lat\n01,{longitude[0]},{latitude[0]}\n")
+    again = gauge_store.read_gauges(tmp_path / "g.csv", grid)
+    assert again.cell == gauges.cell == grid.cell_at(3500.0, 500.0)
+    assert np.isnan(again.area).all()
+
+
+def test_observations_follow_the_order_of_the_gauges_and_the_days_asked_for(tmp_path, grid):
+    import pandas as pd
+
+    gauges = gauge_store.read_gauges(tmp_path / "gauges.csv", grid)
+    time = pd.date_range("1990-01-03", periods=2)
+    data = inputs.observations(["other", "01"], time, np.array([[1.0, 2.0], [3.0, 4.0]]))
+    data["discharge"].attrs["units"] = "m3 day-1"
+    store.write_dataset(data, tmp_path / "o.nc", "A test")
+    found = gauge_store.read_observations(tmp_path / "o.nc", gauges, "1990-01-02", "1990-01-05")
+    np.testing.assert_allclose(found.values[0] * 86400.0, [np.nan, 3.0, 4.0, np.nan])
+
+
+def test_maps_and_series_are_cf(tmp_path, grid):
+    start, end = np.array(["1990-01-01"], dtype="M8[D]"), np.array(["1990-02-01"], dtype="M8[D]")
+    values = {"recharge": np.arange(16.0)[None], "soil_temperature": np.ones((1, 2, 16))}
+    store.write_dataset(output.maps(grid, values, start, end, (0.1, 0.2)), tmp_path / "m.nc", "Maps")
+    with store.open_dataset(tmp_path / "m.nc") as back:
+        assert back["recharge"].dims == ("time", "y", "x")
+        assert grid.pack(back["recharge"].values[0]) == pytest.approx(np.arange(16.0))
+        assert back["layer"].values == pytest.approx([0.05, 0.2])
+        assert back["time_bnds"].values[0, 1] == np.datetime64("1990-02-01")
+        assert domain_store.read_grid(back, tmp_path).shape == grid.shape
+
+
+def test_domain_file_turned_upside_down_is_the_same_domain(tmp_path):
+    data = small_case.domain_dataset()
+    store.write_dataset(data.isel(y=slice(None, None, -1)), tmp_path / "turned.nc", "A test")
+    store.write_dataset(data, tmp_path / "domain.nc", "A test")
+    one, two = (domain_store.open_domain(tmp_path / name) for name in ("domain.nc", "turned.nc"))
+    assert float(one.drainage.upstream_area.max()) == float(two.drainage.upstream_area.max()) == 16e6
+    place = [d.grid.y[d.grid.row[-1]] for d in (one, two)]
+    assert place[0] == place[1] == 500.0
