@@ -36,15 +36,15 @@ class Conduction(eqx.Module):
     Attributes:
         between (layer - 1): Conductance between neighbouring layers, W m-2 K-1.
         skin (cell,): Conductance from the surface to the middle of the first layer, W m-2 K-1.
-        effective (cell,): Conductance from the surface to `free_temperature` with the warming of the column in the step
-            taken into account, W m-2 K-1.
-        free_temperature (cell,): Temperature of the first layer at the end of the step if no heat entered, K.
+        temperature (cell,): Temperature of the first layer at the end of the step if no heat entered, K.
+        heat_capacity (cell,): Heat that warms it by one kelvin above that in this step, what the layers below draw off
+            included, J m-2 K-1.
     """
 
     between: Layers
     skin: PerCell
-    effective: PerCell
-    free_temperature: PerCell
+    temperature: PerCell
+    heat_capacity: PerCell
 
 
 def conduction(
@@ -55,9 +55,9 @@ def conduction(
 ) -> Conduction:
     r"""Conductances and the implicit response of the column to heat at its surface.
 
-    Elimination from the bottom upward gives the first layer's temperature at the end of the step as $T_1 = T_f + r G$,
-    linear in the heat G it receives; a skin at $T_s$ then conducts $G = (T_s - T_f)/(1/g_s + r)$, already implicit in
-    the whole column.
+    Elimination from the bottom upward gives the first layer's temperature at the end of the step as
+    $T_1 = T_f + G\,dt / C$, linear in the heat G it receives. A skin that exchanges heat with a store of temperature
+    $T_f$ and heat capacity C, implicit in that store, is then implicit in the whole column.
 
     Args:
         parameters: Soil, leaves (cell,).
@@ -89,8 +89,8 @@ def conduction(
     return Conduction(
         between=between,
         skin=1.0 / resistance[0],
-        effective=1.0 / (resistance[0] + response),
-        free_temperature=free,
+        temperature=free,
+        heat_capacity=dt / response,
     )
 
 

@@ -25,10 +25,23 @@ def valley():
     return terrain.build()
 
 
-def test_it_is_the_same_every_time(valley):
-    again = terrain.build()
-    for name, values in valley.fields.items():
-        np.testing.assert_array_equal(values, again.fields[name], err_msg=name)
+def test_it_is_the_same_every_time_to_the_byte(paths, tmp_path):
+    again = demo.write(tmp_path)
+    assert set(again) == set(paths) >= {"domain", "forcing", "gauges", "parameters_true"}
+    for role, path in paths.items():
+        assert path.read_bytes() == again[role].read_bytes(), role
+
+
+def test_the_ground_falls_along_the_rivers_and_the_lake_lies_in_its_bed(domain, valley):
+    downstream, altitude = np.asarray(domain.drainage.downstream), np.asarray(domain.surface_altitude)
+    flows = downstream >= 0
+    assert (altitude[flows] >= altitude[downstream[flows]]).all()
+    lake = valley.fields["lake_index"] == terrain.LAKE
+    assert (valley.fields["lake_bed_altitude"][lake] < terrain.LAKE_LEVEL - 4).all()
+    assert (valley.fields["lake_sill_altitude"][lake] == terrain.LAKE_LEVEL).all()
+    ice = np.asarray(domain.glacier_fraction)
+    assert altitude[ice > 0].min() > np.quantile(altitude, 0.95)
+    assert ice.max() > 0.7
 
 
 def test_the_place_has_what_the_documentation_says(domain):
@@ -68,6 +81,8 @@ def test_the_weather_reads_and_is_a_monsoon_climate(paths, domain):
     summer, winter = np.isin(time.month, (6, 7, 8, 9)), np.isin(time.month, (12, 1, 2))
     assert 600 < rain.mean() * 365.25 < 1100
     assert rain[summer].sum() > 0.6 * rain.sum()
+    total = np.asarray(given.precipitation).sum(0)
+    assert total[altitude > 2500].mean() > 1.3 * total[altitude < 1000].mean()
     assert low[winter].mean() < -1
     assert low[summer].mean() > 18
     for begin, end in weather.DRY_SPELLS:
@@ -89,6 +104,8 @@ def test_the_truth_is_a_parameter_file(paths, domain):
     found = parameter_store.read_parameters(paths["parameters_true"], domain.grid, "D5")
     assert set(found) == {"dcor", "baseflow_factor", "manning_roughness"}
     assert found["dcor"].max() > 4 * found["dcor"].min()
+    assert 1e-3 < found["baseflow_factor"].min() < found["baseflow_factor"].max() < 1
+    assert 0.02 < found["manning_roughness"].min() < found["manning_roughness"].max() < 0.1
 
 
 def test_observations_carry_errors_gaps_and_a_lake_level(tmp_path):

@@ -1,0 +1,269 @@
+"""The coupled model: one day, and the run over many.
+
+Read :meth:`Chase.step` as: columns (canopy, snow, soil, open water, glacier; no cell sees another), aquifer (neighbors),
+then rivers and lakes in the intervals of the land's sub-steps, exchanging water with the aquifer. A flux between two
+stores is computed once and given to both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from chase_jax import constants as const
+from chase_jax.domain.domain import Domain
+from chase_jax.model import budget, glacier_tile, land, surface_water
+from chase_jax.model.containers import Fluxes, Parameters, Solvers, State
+from chase_jax.numerics.scan import checkpointed_scan, from_blocks, to_blocks
+from chase_jax.physics import atmosphere, groundwater, river, seepage, soil_hydraulics
+from chase_jax.typing import PerCell
+
+BLOCK = 512  # cells; what a column needs of them fits into a core's cache
+SHALLOW = 0.05  # m, depth at which half of a bed counts as wet
+
+
+class Chase(eqx.Module):
+    """The model of a domain: a frozen, differentiable value.
+
+    Attributes:
+        domain: Static geometry.
+        geometry: Channels and lakes as the router sees them.
+        parameters: What may be calibrated.
+        solvers: How rivers and aquifer are solved.
+        options: Steps of the land surface and variants of processes.
+    """
+
+    domain: Domain
+    geometry: surface_water.Geometry
+    parameters: Parameters
+    solvers: Solvers
+    options: land.Options
+
+    def step(self, state: State, forcing: atmosphere.Forcing, columns: Any = None) -> tuple[State, Fluxes]:
+        """Advance every store of water and heat by one day.
+
+        Args:
+            state: Stores at the start.
+            forcing: Mean weather of the day, (cell,) leaves.
+            columns: What :meth:`columns` returned, if many days share it.
+        """
+        d, p, dt = self.domain, self.parameters, const.SECONDS_PER_DAY
+        to_flow = d.cell_area / const.WATER_DENSITY  # kg m-2 s-1 -> m3 s-1, here and only here
+        wet = self._wet_area(state.water)
+
+        # columns
+        today = self._columns_day(state, forcing, wet, self.columns() if columns is None else columns)
+        glacier, ice, ice_residual = self._glacier_day(state.glacier, forcing)
+        ice = jax.tree.map(lambda f: self._on_cells(f * d.glacier_fraction[d.glacier_cell]), ice)
+        on_water = forcing.precipitation * d.water_fraction
+        evaporation = today.open_water.evaporation * wet / const.WATER_DENSITY  # m3 s-1
+
+        # neighbors
+        aquifer, ground = groundwater.step(
+            p.aquifer,
+            groundwater.State(today.aquifer_storage),
+            d.faces.edges,
+            d.faces.surface_fall,
+            d.cell_area,
+            dt,
+            self.solvers.aquifer,
+        )
+        steady = (ice.runoff + on_water) * to_flow + ground.exfiltration * d.cell_area - evaporation
+
+        # rivers and lakes, exchanging with the aquifer
+        def interval(carry: tuple[PerCell, surface_water.State], runoff: PerCell):
+            storage, water = carry
+            length = dt / self.options.land_substeps
+            seeping = self._seepage(storage, water, length)
+            lateral = runoff * d.land_fraction * to_flow + steady + seeping
+            water, flow = surface_water.step(p.channel, self.geometry, water, lateral, length, self.solvers.reach)
+            # losses that found no water: evaporation goes without, seepage stays in the aquifer
+            dry = jnp.minimum(flow.unmet_loss, jnp.maximum(evaporation, 0.0))
+            seeping = seeping + flow.unmet_loss - dry
+            storage = storage - seeping * length / d.cell_area
+            return (storage, water), (seeping, dry, flow)
+
+        (storage, water), (seeping, dry, flow) = jax.lax.scan(interval, (aquifer.storage, state.water), today.runoff)
+        seeping, dry, discharge, outflow = (
+            jnp.mean(x, axis=0) for x in (seeping, dry, flow.discharge, flow.outflow)
+        )
+
+        new = State(today.state, glacier, groundwater.State(storage), water)
+        land_fluxes = jax.tree.map(lambda f: f * d.land_fraction, today.fluxes)
+        land_fluxes = eqx.tree_at(
+            lambda f: (f.surface_temperature, f.energy_residual),
+            land_fluxes,
+            (today.fluxes.surface_temperature, today.fluxes.energy_residual),
+        )
+        lake, share = today.open_water, wet / d.cell_area
+        lake_latent = lake.evaporation * const.LATENT_HEAT_VAPORIZATION
+        fluxes = Fluxes(
+            land=land_fluxes,
+            precipitation=forcing.precipitation,
+            glacier_runoff=ice.runoff,
+            glacier_evaporation=ice.evaporation,
+            glacier_melt=ice.ice_melt,
+            open_water_evaporation=(evaporation - dry) / to_flow,
+            water_precipitation=on_water,
+            seepage=seeping / to_flow,
+            exfiltration=ground.exfiltration * const.WATER_DENSITY,
+            lateral=-d.faces.edges.divergence(ground.lateral) / to_flow,
+            sensible_heat=land_fluxes.sensible_heat + ice.sensible_heat + share * lake.sensible_heat,
+            latent_heat=land_fluxes.latent_heat
+            + ice.evaporation * const.LATENT_HEAT_VAPORIZATION
+            + share * lake_latent,
+            net_radiation=land_fluxes.net_shortwave
+            + land_fluxes.net_longwave
+            + ice.net_shortwave
+            + ice.net_longwave
+            + share * (lake.net_shortwave + lake.net_longwave),
+            discharge=discharge,
+            outflow=outflow,
+            routing_residual=jnp.max(flow.residual),
+            residuals=budget.no_residuals(d.cells),
+        )
+        energy = jnp.maximum(jnp.abs(today.open_water_residual), today.fluxes.energy_residual)
+        energy = jnp.maximum(energy, self._on_cells(ice_residual))
+        residuals = budget.residuals(d, state, new, today.fluxes, fluxes, energy)
+        return new, eqx.tree_at(lambda f: f.residuals, fluxes, residuals)
+
+    def columns(self) -> Any:
+        """Parameters of the columns in blocks of cells, as the daily step reads them."""
+        return to_blocks(self.parameters.land, BLOCK)
+
+    def _columns_day(self, state: State, forcing: atmosphere.Forcing, wet: PerCell, columns: Any) -> land.Day:
+        """All columns, block by block."""
+        d, p = self.domain, self.parameters
+        available = const.WATER_DENSITY * state.water.volume / jnp.where(wet > 0.0, wet, 1.0)
+        setting = land.Setting(
+            d.latitude,
+            d.land_fraction,
+            p.aquifer.thickness,
+            p.aquifer.specific_yield,
+            state.aquifer.storage,
+            jnp.where(wet > 0.0, available, 0.0),
+        )
+
+        def block(part: Any) -> land.Day:
+            return land.day(*part, self.options)
+
+        blocks = (columns, to_blocks(state.land, BLOCK), to_blocks(forcing, BLOCK), to_blocks(setting, BLOCK))
+        return from_blocks(jax.lax.map(block, blocks), d.cells)
+
+    def _glacier_day(self, state: glacier_tile.State, forcing: atmosphere.Forcing):
+        """The glaciers, on their own axis; daily means and the largest energy residual of the sub-steps."""
+        cell, substeps = self.domain.glacier_cell, self.options.land_substeps
+        dt = const.SECONDS_PER_DAY / substeps
+        local = jax.tree.map(lambda leaf: leaf[cell] if jnp.ndim(leaf) else leaf, forcing)
+        local_air = jax.tree.map(lambda leaf: leaf[cell], self.parameters.land.atmosphere)
+        weather = atmosphere.prepare_day(local_air, local, self.domain.latitude[cell], substeps, self.options.storm)
+        ice = self.parameters.glacier.ice
+
+        def advance(state: glacier_tile.State, interval: atmosphere.Interval):
+            air = atmosphere.air(weather.shared, interval)
+            new, fluxes = glacier_tile.step(self.parameters.glacier, state, air, dt)
+            return new, (fluxes, budget.glacier_energy(ice, state, new, fluxes, air, dt))
+
+        advance = jax.checkpoint(advance, prevent_cse=False)
+        state, (fluxes, residual) = jax.lax.scan(advance, state, weather.intervals)
+        mean = jax.tree.map(lambda f: jnp.mean(f, axis=0), fluxes)
+        return state, mean, jnp.max(jnp.abs(residual), axis=0)
+
+    def _on_cells(self, values: jax.Array) -> PerCell:
+        """Values of the glaciers on the axis of cells, zero elsewhere."""
+        return jnp.zeros(self.domain.cells, values.dtype).at[self.domain.glacier_cell].set(values)
+
+    def _wet_area(self, water: surface_water.State) -> PerCell:
+        """Area of open water that evaporates and seeps (cell,), m2; none where the bed is dry."""
+        area = river.section(self.parameters.channel, self.geometry.network).area
+        depth = surface_water.depth(self.parameters.channel, self.geometry, water)
+        return area * depth / (depth + SHALLOW)
+
+    def _seepage(self, storage: PerCell, water: surface_water.State, length: float) -> PerCell:
+        """Flow from the aquifer into river or lake during one interval (cell,), m3 s-1."""
+        d, p = self.domain, self.parameters
+        table = soil_hydraulics.water_table(storage, p.aquifer.thickness, p.aquifer.specific_yield)
+        area = river.section(p.channel, self.geometry.network).area
+        return seepage.discharge(
+            p.seepage,
+            storage,
+            table.storage_coefficient,
+            table.depth,
+            d.bed_depth,
+            surface_water.depth(p.channel, self.geometry, water),
+            water.volume,
+            area,
+            d.cell_area,
+            length,
+        )
+
+
+class Result(eqx.Module):
+    """What a run returns.
+
+    Attributes:
+        state: Stores at the end.
+        record: What `record` chose, stacked over time.
+        mean: Mean over time of what `mean` chose.
+    """
+
+    state: State
+    record: Any
+    mean: Any
+
+
+def _nothing(state: State, fluxes: Fluxes) -> tuple:
+    return ()
+
+
+Chooser = Callable[[State, Fluxes], Any]
+
+
+def run(
+    model: Chase,
+    state: State,
+    forcing: atmosphere.Forcing,
+    record: Chooser = _nothing,
+    mean: Chooser = _nothing,
+    block: int | None = None,
+) -> Result:
+    """Run the model over the days of a forcing; pure, so that jit, grad, jvp and vmap go through it.
+
+    Args:
+        model: The model.
+        state: Stores at the start.
+        forcing: Weather with a leading time axis on every leaf.
+        record: What to stack of every day, a function of the new state and the day's fluxes.
+        mean: What to average over the days, likewise.
+        block: Days between kept states in reverse mode; None keeps every day's.
+    """
+    columns = model.columns()
+
+    def day(carry: tuple[State, Any], today: atmosphere.Forcing):
+        new, fluxes = model.step(carry[0], today, columns)
+        total = jax.tree.map(jnp.add, carry[1], mean(new, fluxes))
+        return (new, total), record(new, fluxes)
+
+    first = jax.tree.map(lambda leaf: leaf[0], forcing)
+    shapes = jax.eval_shape(lambda s, f: mean(*model.step(s, f, columns)), state, first)
+    zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    (state, total), series = checkpointed_scan(day, (state, zero), forcing, block)
+    days = forcing.day_of_year.shape[0]
+    return Result(state, series, jax.tree.map(lambda leaf: leaf / days, total))
+
+
+def at_gauges(cell: jax.Array) -> Chooser:
+    """A `record` of discharge at gauges (gauge,), m3 s-1. Argument: cell (gauge,), the index of each gauge's cell."""
+    index = jnp.asarray(cell)
+    return lambda state, fluxes: fluxes.discharge[index]
+
+
+def runoff_depth(state: State, fluxes: Fluxes) -> PerCell:
+    """A `mean`: runoff (cell,), kg m-2 s-1. Arguments: state and fluxes of a day."""
+    return fluxes.runoff
+
+

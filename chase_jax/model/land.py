@@ -1,0 +1,439 @@
+"""The land column: one day of canopy, snow and soil, with open water beside it; no cell sees another.
+
+The order of a sub-step is that of :func:`substep`: air, snow cover, interception, sunlight, the energy balance of all
+surfaces, snow, runoff, soil water with its exchange with the aquifer, soil heat. All fluxes are per unit area of the
+land tile unless they say otherwise.
+
+Water of the tile, per day: d(canopy + snow + soil + puddle) = rain + snowfall - evaporation - surface_runoff - recharge.
+Energy, per sub-step: d(enthalpy) = net_shortwave + net_longwave - sensible_heat - latent_heat + heat that water brings
+less heat that it takes away; what is left over is `energy_residual`.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from chase_jax import constants as const
+from chase_jax.physics import (
+    atmosphere,
+    canopy,
+    exchange,
+    open_water,
+    radiation,
+    runoff,
+    snow,
+    soil_heat,
+    soil_hydraulics,
+    soil_water,
+    surface_energy,
+    surfaces,
+    turbulence,
+    vegetation,
+)
+from chase_jax.physics.soil_hydraulics import LAYER_THICKNESS
+from chase_jax.typing import PerCell, PerMonthCell
+
+UPPER_LAYERS = 3  # of the soil, the top 0.35 m whose filling decides on direct runoff
+
+
+class Parameters(eqx.Module):
+    """Parameters of a column.
+
+    Attributes:
+        atmosphere: Air.
+        vegetation: Vegetation.
+        leaf_area_index (month, cell): Leaf area of each calendar month, 1.
+        canopy: Interception.
+        snow: Snow.
+        soil: Soil.
+        runoff: Surface runoff, with dcor.
+        exchange: Exchange with the aquifer, with the baseflow factor.
+        open_water: Open water.
+    """
+
+    atmosphere: atmosphere.Parameters
+    vegetation: vegetation.Parameters
+    leaf_area_index: PerMonthCell
+    canopy: canopy.Parameters
+    snow: snow.Parameters
+    soil: soil_hydraulics.Parameters
+    runoff: runoff.Parameters
+    exchange: exchange.Parameters
+    open_water: open_water.Parameters
+
+
+class State(eqx.Module):
+    """Stores of a column."""
+
+    canopy: canopy.State
+    snow: snow.State
+    soil: soil_water.State
+    open_water: open_water.State
+
+
+class Setting(eqx.Module):
+    """What a column must know of the world around it, (cell,).
+
+    Attributes:
+        latitude: degree north.
+        land_fraction: Part of the cell that is land, 1.
+        aquifer_thickness: m.
+        specific_yield: 1.
+        aquifer_storage: Water of the aquifer at the start of the day, m per cell area.
+        open_water_available: Water that evaporation may take from river or lake, kg m-2 of open water.
+    """
+
+    latitude: PerCell
+    land_fraction: PerCell
+    aquifer_thickness: PerCell
+    specific_yield: PerCell
+    aquifer_storage: PerCell
+    open_water_available: PerCell
+
+
+class Options(eqx.Module):
+    """Static choices: steps and variants."""
+
+    land_substeps: int = eqx.field(static=True, default=8)
+    soil_substeps: int = eqx.field(static=True, default=2)
+    dcor_form: str = eqx.field(static=True, default="D5")
+    storm: str = eqx.field(static=True, default="duration")
+    soil_flux: str = eqx.field(static=True, default="matric_flux_potential")
+
+
+class Fluxes(eqx.Module):
+    """Means over a sub-step or a day, kg m-2 s-1 or W m-2 of the land tile; vapor and heat positive to the air."""
+
+    rain: PerCell
+    snowfall: PerCell
+    canopy_evaporation: PerCell
+    transpiration: PerCell
+    soil_evaporation: PerCell
+    snow_sublimation: PerCell
+    throughfall: PerCell
+    snow_melt: PerCell
+    snow_outflow: PerCell
+    infiltration: PerCell
+    direct_runoff: PerCell
+    puddle_runoff: PerCell
+    recharge: PerCell
+    sensible_heat: PerCell
+    latent_heat: PerCell
+    net_shortwave: PerCell
+    net_longwave: PerCell
+    ground_heat: PerCell
+    soil_freezing: PerCell
+    surface_temperature: PerCell
+    energy_residual: PerCell
+
+    @property
+    def evaporation(self) -> PerCell:
+        """All vapor, kg m-2 s-1."""
+        return self.canopy_evaporation + self.transpiration + self.soil_evaporation + self.snow_sublimation
+
+    @property
+    def surface_runoff(self) -> PerCell:
+        """Direct runoff and overflow of puddles, kg m-2 s-1."""
+        return self.direct_runoff + self.puddle_runoff
+
+
+class Day(eqx.Module):
+    """What a day yields.
+
+    Attributes:
+        state: Stores at the end.
+        aquifer_storage (cell,): After recharge, m per cell area.
+        fluxes: Daily means; the residual is the largest of the sub-steps.
+        runoff (substep, cell): Surface runoff of each sub-step, kg m-2 s-1.
+        open_water: Daily means per unit area of open water.
+        open_water_residual (cell,): Energy of the slab that is not accounted for, W m-2.
+    """
+
+    state: State
+    aquifer_storage: PerCell
+    fluxes: Fluxes
+    runoff: jax.Array
+    open_water: open_water.Fluxes
+    open_water_residual: PerCell
+
+
+class _Today(eqx.Module):
+    """What the sub-steps of a day share."""
+
+    canopy: vegetation.Canopy
+    geometry: turbulence.Geometry
+    optics: radiation.CanopyOptics
+    root_fraction: jax.Array
+
+
+def water(state: State) -> PerCell:
+    """Water in all stores of the land tile (cell,), kg m-2. Argument: the stores."""
+    soil = jnp.sum(state.soil.water, axis=0) + state.soil.puddle
+    return jnp.sum(state.canopy.water, axis=0) + state.snow.water + soil
+
+
+def enthalpy(state: State) -> PerCell:
+    """Enthalpy of all stores of the land tile (cell,), J m-2. Argument: the stores."""
+    return (
+        jnp.sum(state.canopy.enthalpy, axis=0) + state.snow.enthalpy + jnp.sum(state.soil.enthalpy, axis=0)
+    )  # that of the puddle is part of the soil's
+
+
+def leaf_area_today(leaf_area_index: PerMonthCell, day_of_year: jax.Array) -> PerCell:
+    """Leaf area index of a day, between those of the middles of two months (cell,), 1.
+
+    Args:
+        leaf_area_index (month, cell): Leaf area index of each month, 1.
+        day_of_year (): Day of the year, 1 on 1 January.
+    """
+    position = (day_of_year - 0.5) * (12.0 / 365.2425) - 0.5
+    before = jnp.floor(position)
+    share = position - before
+    month = before.astype(jnp.int32) % 12
+    return (1.0 - share) * leaf_area_index[month] + share * leaf_area_index[(month + 1) % 12]
+
+
+def day(parameters: Parameters, state: State, forcing: atmosphere.Forcing, setting: Setting, options: Options) -> Day:
+    """Advance the columns by one day.
+
+    Args:
+        parameters: Parameters of the columns.
+        state: Stores at the start.
+        forcing: Weather of the day.
+        setting: The world around.
+        options: Steps and variants.
+    """
+    p = parameters
+    weather = atmosphere.prepare_day(
+        p.atmosphere, forcing, setting.latitude, options.land_substeps, options.storm
+    )
+    dt = const.SECONDS_PER_DAY / options.land_substeps
+    today = _prepare(p, state, forcing.day_of_year, dt)
+
+    def advance(carry: tuple[State, PerCell], interval: atmosphere.Interval):
+        air = atmosphere.air(weather.shared, interval)
+        new, storage, fluxes = substep(p, today, setting, options, carry[0], carry[1], air, dt)
+        return (new, storage), fluxes
+
+    advance = jax.checkpoint(advance, prevent_cse=False)
+    (new, storage), fluxes = jax.lax.scan(advance, (state, setting.aquifer_storage), weather.intervals)
+    mean = jax.tree.map(lambda f: jnp.mean(f, axis=0), fluxes)
+    mean = eqx.tree_at(lambda f: f.energy_residual, mean, jnp.max(jnp.abs(fluxes.energy_residual), axis=0))
+
+    air = atmosphere.air(weather.shared, weather.mean())
+    slab, lake = open_water.step(
+        p.open_water, state.open_water, air, setting.open_water_available, const.SECONDS_PER_DAY
+    )
+    gained = lake.net_shortwave + lake.net_longwave - lake.sensible_heat + lake.precipitation_heat
+    gained = gained - lake.evaporation * air.vapor_enthalpy
+    left = (slab.enthalpy - state.open_water.enthalpy) / const.SECONDS_PER_DAY - gained
+    new = eqx.tree_at(lambda s: s.open_water, new, slab)
+    return Day(new, storage, mean, fluxes.surface_runoff, lake, left)
+
+
+def _prepare(p: Parameters, state: State, day_of_year: jax.Array, dt: float) -> _Today:
+    """What depends on the season and on the state at the start of the day only."""
+    v = p.vegetation
+    cover = vegetation.canopy(v, leaf_area_today(p.leaf_area_index, day_of_year))
+    snowy = snow.surface(state.snow, v.lower_fraction * v.lower_top, dt).cover
+    leaves = canopy.diagnose(p.canopy, state.canopy)
+    frosted = canopy.wet_fraction(p.canopy, cover, snowy, jnp.zeros_like(leaves.frozen), leaves.frozen)
+    optics = radiation.canopy_optics(
+        cover.upper_leaf,
+        cover.upper_stem,
+        cover.lower_leaf,
+        cover.lower_stem,
+        frosted[0],
+        frosted[2],
+        leaves.temperature[0],
+        leaves.temperature[2],
+    )
+    roots = vegetation.root_fraction(v, LAYER_THICKNESS)
+    return _Today(cover, turbulence.geometry(v, cover, snowy), optics, roots)
+
+
+def substep(
+    p: Parameters,
+    today: _Today,
+    setting: Setting,
+    options: Options,
+    state: State,
+    aquifer_storage: PerCell,
+    air: atmosphere.Air,
+    dt: float,
+) -> tuple[State, PerCell, Fluxes]:
+    """Advance canopy, snow and soil by one sub-step; the order of calls is the model.
+
+    Args:
+        p: Parameters.
+        today: What the sub-steps of the day share.
+        setting: The world around.
+        options: Variants.
+        state: Stores at the start.
+        aquifer_storage (cell,): m per cell area.
+        air: Air of the sub-step.
+        dt: Length, s.
+    """
+    v, soil = p.vegetation, state.soil
+
+    # what lies on the ground, and what it offers to heat, vapor and roots
+    pack = snow.surface(state.snow, v.lower_fraction * v.lower_top, dt)
+    bare = 1.0 - pack.cover
+    layers = soil_water.diagnose(p.soil, soil)
+    coupling = soil_heat.conduction(p.soil, layers, dt)
+    stress = soil_water.root_stress(p.soil, layers, today.root_fraction)
+    wetness = soil_water.surface_wetness(p.soil, soil, layers.temperature[0], p.runoff.puddle_capacity)
+
+    # rain and snow on leaves
+    leaves, below = canopy.intercept(p.canopy, state.canopy, today.canopy, pack.cover, air, dt)
+    held = canopy.diagnose(p.canopy, leaves)
+    wet = canopy.wet_fraction(p.canopy, today.canopy, pack.cover, held.liquid, held.frozen)
+
+    # light and heat
+    pores = const.WATER_DENSITY * LAYER_THICKNESS[0] * p.soil.porosity
+    shortwave = radiation.absorb(
+        today.optics,
+        air,
+        v.upper_fraction,
+        v.lower_fraction * bare,
+        pack.cover,
+        radiation.soil_albedo(p.soil.sand, p.soil.clay, layers.liquid[0] / pores),
+        radiation.Albedo(state.snow.albedo_visible, state.snow.albedo_infrared),
+    )
+    warming = 1.0 / coupling.effective - 1.0 / coupling.skin  # K of the first layer per W m-2 of land
+    from_skin = bare * coupling.skin
+    energy = surface_energy.solve(
+        v,
+        today.canopy,
+        today.geometry,
+        air,
+        shortwave,
+        surfaces.Leaves(
+            leaves.water, leaves.enthalpy, p.canopy.dry_heat_capacity, held, wet, stress.factor, stress.enthalpy
+        ),
+        surfaces.Ground(
+            snow_fraction=pack.cover,
+            soil_temperature=coupling.free_temperature,
+            soil_conductance=from_skin / (1.0 + from_skin * warming),
+            soil_wetness=wetness.availability,
+            soil_humidity=wetness.pore_humidity,
+            soil_enthalpy=layers.mean_enthalpy[0],
+            snow_temperature=pack.phase.temperature,
+            snow_conductance=pack.cover * pack.skin_conductance,
+            snow_enthalpy=pack.phase.mean_enthalpy,
+        ),
+        dt,
+    )
+    leaves = canopy.exchange_with_air(leaves, energy.canopy_evaporation, energy.canopy_heating, dt)
+
+    # snow
+    on_snow = pack.cover * below.liquid
+    supply = snow.Supply(
+        liquid=on_snow,
+        liquid_heat=pack.cover * below.liquid_heat,
+        solid=below.solid,
+        solid_heat=below.solid_heat,
+        heat=energy.snow_heat,
+        sublimation=energy.snow_sublimation,
+        skin_temperature=energy.snow_skin_temperature,
+        air_temperature=air.temperature,
+    )
+    ground = snow.Ground(layers.temperature[0], layers.heat_capacity[0], coupling.skin)
+    pack_after, melted = snow.step(p.snow, state.snow, pack, supply, ground, dt)
+
+    # what reaches the soil: runoff first, the rest to the puddle and down
+    parted = runoff.partition(
+        p.runoff,
+        options.dcor_form,
+        bare * below.liquid + melted.outflow,
+        bare * below.liquid_heat + melted.outflow_heat,
+        jnp.sum(soil.water[:UPPER_LAYERS], axis=0),
+        pores * (sum(LAYER_THICKNESS[:UPPER_LAYERS]) / LAYER_THICKNESS[0]),
+        soil.puddle,
+        dt,
+    )
+    asked = jnp.sum(energy.transpiration, axis=0) * stress.share
+
+    def bottom(saturation: PerCell, mobility: PerCell, storage: PerCell) -> exchange.Exchange:
+        return exchange.soil_aquifer(
+            p.exchange, p.soil, setting.aquifer_thickness, setting.specific_yield, saturation, mobility, storage
+        )
+
+    moved, aquifer_storage, flows = soil_water.step(
+        p.soil,
+        soil,
+        layers,
+        parted.supply,
+        energy.soil_evaporation,
+        asked,
+        aquifer_storage,
+        bottom,
+        parted.puddle_capacity,
+        parted.capacity_factor,
+        setting.land_fraction,
+        dt,
+        options.soil_substeps,
+        options.soil_flux,
+    )
+    surface_heat = energy.ground_heat + melted.ground_heat + parted.supply_heat
+    surface_heat = surface_heat - flows.evaporation * layers.mean_enthalpy[0]
+    after = jnp.concatenate([moved.water[:1] + moved.puddle, moved.water[1:]])
+    warmth, carried = soil_heat.step(
+        p.soil,
+        soil.enthalpy,
+        after,
+        layers,
+        coupling,
+        surface_heat,
+        flows.interface_flow,
+        flows.recharge,
+        flows.uptake,
+        flows.puddle_runoff,
+        dt,
+    )
+    new = State(
+        canopy=leaves,
+        snow=pack_after,
+        soil=soil_water.State(moved.water, warmth, moved.puddle),
+        open_water=state.open_water,
+    )
+
+    # vapor that the stores could not give leaves as sensible heat instead
+    unmet = (energy.snow_sublimation - melted.sublimation) * (air.vapor_enthalpy - pack.phase.mean_enthalpy)
+    unmet += (energy.soil_evaporation - flows.evaporation) * (air.vapor_enthalpy - layers.mean_enthalpy[0])
+    unmet += jnp.sum((asked - flows.uptake) * (air.vapor_enthalpy - layers.liquid_enthalpy), axis=0)
+    sensible = energy.sensible_heat + unmet
+    intercepted = jnp.sum(energy.canopy_evaporation, axis=0)
+    transpired = jnp.sum(flows.uptake, axis=0)
+    vapor = intercepted + transpired + flows.evaporation + melted.sublimation
+    absorbed = shortwave.upper_leaf + shortwave.upper_stem + shortwave.lower + shortwave.soil + shortwave.snow
+    by_water = air.rain * air.rain_enthalpy + air.snowfall * air.snow_enthalpy
+    by_water = by_water - parted.direct_runoff_heat - carried.runoff_heat - carried.recharge_heat
+    gained = absorbed + energy.net_longwave - sensible - vapor * air.vapor_enthalpy + by_water
+    frozen_after = soil_water.diagnose(p.soil, new.soil).frozen
+    fluxes = Fluxes(
+        rain=air.rain,
+        snowfall=air.snowfall,
+        canopy_evaporation=intercepted,
+        transpiration=transpired,
+        soil_evaporation=flows.evaporation,
+        snow_sublimation=melted.sublimation,
+        throughfall=below.liquid + below.solid,
+        snow_melt=melted.melt,
+        snow_outflow=melted.outflow,
+        infiltration=flows.infiltration,
+        direct_runoff=parted.direct_runoff,
+        puddle_runoff=flows.puddle_runoff,
+        recharge=flows.recharge,
+        sensible_heat=sensible,
+        latent_heat=vapor * air.vapor_enthalpy,
+        net_shortwave=absorbed,
+        net_longwave=energy.net_longwave,
+        ground_heat=energy.ground_heat + melted.ground_heat,
+        soil_freezing=jnp.sum(frozen_after - layers.frozen, axis=0) / dt,
+        surface_temperature=bare * energy.soil_skin_temperature + pack.cover * energy.snow_skin_temperature,
+        energy_residual=(enthalpy(new) - enthalpy(state)) / dt - gained,
+    )
+    return new, aquifer_storage, fluxes

@@ -1,0 +1,128 @@
+"""Derivatives of the soil column: against differences in an ordinary state, finite in every extreme one."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import soil_columns
+from helpers import directional_check
+
+from chase_jax.physics import exchange, runoff
+
+CELLS = 5
+
+
+def setting(seed=0):
+    parameters = soil_columns.textures(CELLS, seed)
+    aquifer = soil_columns.Aquifer(CELLS, seed + 1)
+    aquifer.storage = 0.7 * aquifer.thickness * aquifer.specific_yield
+    return parameters, aquifer
+
+
+def scalar_of(arguments, aquifer, steps=3):
+    """A weighted sum of all outputs after a few steps."""
+    soil, factors, shares, state, storage, fluxes = arguments
+    total = 0.0
+    for _ in range(steps):
+        state, storage, out = soil_columns.land_step(soil, factors, shares, aquifer, state, storage, fluxes)
+        flows, heat = out["water"], out["heat"]
+        total = total + jnp.sum(1e6 * flows.recharge + 1e4 * flows.puddle_runoff + 0.1 * heat.recharge_heat)
+    return total + jnp.sum(state.water) + 1e-5 * jnp.sum(state.enthalpy) + jnp.sum(state.puddle) + jnp.sum(storage)
+
+
+def test_derivative_agrees_with_differences():
+    parameters, aquifer = setting()
+    saturation = jnp.asarray(np.random.default_rng(5).uniform(0.4, 0.8, (6, CELLS)))
+    temperature = jnp.asarray(np.random.default_rng(6).uniform(276.0, 295.0, (6, CELLS)))
+    state = soil_columns.state_of(parameters, saturation, temperature, jnp.full(CELLS, 1.0))
+    fluxes = soil_columns.random_fluxes(CELLS, 7, 0.5)
+    fluxes["evaporation"] = jnp.full(CELLS, 3e-5)
+    arguments = (
+        parameters,
+        exchange.Parameters.default(CELLS),
+        runoff.Parameters.default(CELLS),
+        state,
+        aquifer.storage,
+        fluxes,
+    )
+    directional_check(jax.jit(lambda a: scalar_of(a, aquifer)), arguments, steps=(1e-5, 1e-6, 1e-7), tolerance=1e-5)
+
+
+EXTREMES = {
+    "bone dry": (0.0, 300.0, 0.0),
+    "saturated": (1.0, 290.0, 10.0),
+    "frozen full": (1.0, 255.0, 5.0),
+    "frozen dry": (0.02, 255.0, 0.0),
+    "at the melting temperature": (0.6, 273.16, 0.0),
+    "at the wilting point": (0.25, 285.0, 0.0),
+}
+
+
+@pytest.fixture(scope="module")
+def gradient():
+    return jax.jit(jax.value_and_grad(lambda arguments, storage_of: scalar_of(arguments, storage_of)))
+
+
+@pytest.mark.parametrize("rain", [0.0, 5e-3])
+@pytest.mark.parametrize("name", EXTREMES)
+def test_derivatives_are_finite_in_extremes(name, rain):
+    saturation, temperature, puddle = EXTREMES[name]
+    parameters, aquifer = soil_columns.loam(CELLS), setting()[1]
+    shape = (6, CELLS)
+    full = aquifer.thickness * aquifer.specific_yield
+    storage = full * jnp.array([0.0, 0.5, 1.0, 1.0, 1.0]) + jnp.array([0.0, 0.0, 0.0, 0.005, 0.0125])
+    state = soil_columns.state_of(
+        parameters, jnp.full(shape, saturation), jnp.full(shape, temperature), jnp.full(CELLS, puddle)
+    )
+    zero = jnp.zeros(CELLS)
+    fluxes = {
+        "water_input": zero + rain,
+        "input_heat": zero,
+        "evaporation": zero + (1e-4 if rain == 0.0 else 0.0),
+        "transpiration": zero + (1e-4 if rain == 0.0 else 0.0),
+        "ground_heat": zero,
+    }
+    arguments = (
+        parameters,
+        exchange.Parameters.default(CELLS),
+        runoff.Parameters.default(CELLS),
+        state,
+        storage,
+        fluxes,
+    )
+    value, slopes = _value_and_gradient(arguments, aquifer)
+    assert np.isfinite(value)
+    for path, slope in jax.tree.leaves_with_path(slopes):
+        assert np.all(np.isfinite(slope)), f"{name}: {jax.tree_util.keystr(path)}"
+
+
+_AQUIFER = setting()[1]
+_COMPILED = eqx.filter_jit(jax.value_and_grad(lambda arguments: scalar_of(arguments, _AQUIFER)))
+
+
+def _value_and_gradient(arguments, aquifer):
+    return _COMPILED(arguments)
+
+
+@pytest.mark.parametrize("form", runoff.FORMS)
+def test_every_form_of_dcor_has_a_derivative(form):
+    parameters = soil_columns.loam(CELLS)
+    filling = jnp.array([0.0, 0.3, 0.7, 1.0, 0.999])
+    water = filling * 160.0
+
+    def direct(dcor, rain):
+        share = runoff.Parameters(dcor, jnp.full(CELLS, 10.0))
+        out = runoff.partition(
+            share, form, rain, 0.0 * rain, water, jnp.full(CELLS, 160.0), 4.0 * filling, soil_columns.STEP
+        )
+        return jnp.sum(out.direct_runoff + out.puddle_capacity + out.capacity_factor)
+
+    del parameters
+    low, high = runoff.RANGE[form]
+    for dcor in (low, 0.5 * (low + high), high):
+        for rain in (0.0, 1e-3, 1e-1):
+            slopes = jax.grad(direct, argnums=(0, 1))(jnp.full(CELLS, dcor), jnp.full(CELLS, rain))
+            assert all(np.all(np.isfinite(s)) for s in slopes)
