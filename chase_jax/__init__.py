@@ -3,3 +3,21 @@
 import jax
 
 jax.config.update("jax_enable_x64", True)
+
+from chase_jax.io.domain_store import open_domain  # noqa: E402
+from chase_jax.model.chase import Chase, Result, at_gauges, run, runoff_depth  # noqa: E402
+from chase_jax.model.initial import initial_state, model, parameters  # noqa: E402
+from chase_jax.workflows import simulate  # noqa: E402
+
+__all__ = [
+    "Chase",
+    "Result",
+    "at_gauges",
+    "initial_state",
+    "model",
+    "open_domain",
+    "parameters",
+    "run",
+    "runoff_depth",
+    "simulate",
+]

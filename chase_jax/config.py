@@ -12,7 +12,7 @@ import difflib
 import functools
 import pathlib
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -172,12 +172,13 @@ class Prepare(Config):
 SCHEMAS: dict[str, type[Config]] = {"simulate": Config, "check": Config, "prepare": Prepare, "evaluate": Config}
 
 
-def compose(values: dict[str, Any], verb: str = "simulate") -> Config:
+def compose(values: dict[str, Any], verb: str = "simulate", words: Sequence[str] = ()) -> Config:
     """The configuration of a verb with other values.
 
     Args:
         values: Nested dictionaries by group and key.
         verb: The verb.
+        words: What may follow the verb on the command line, such as "experiment=moselle"; `values` come on top.
 
     Raises:
         InputError: If a key does not exist or a value has the wrong type.
@@ -188,7 +189,7 @@ def compose(values: dict[str, Any], verb: str = "simulate") -> Config:
         require_key(name, schema)
     try:
         with initialize_config_dir(str(folder()), version_base="1.3", job_name="chase"):
-            return OmegaConf.to_object(OmegaConf.merge(hydra_compose(verb), values))  # type: ignore[return-value]
+            return OmegaConf.to_object(OmegaConf.merge(hydra_compose(verb, list(words)), values))  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         raise InputError(" ".join(str(error).split())) from None
 

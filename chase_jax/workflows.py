@@ -298,10 +298,13 @@ def _table(given: build.Inputs, ranges: dict[str, tuple[float, float, float]]) -
 
 
 def evaluate(settings: config.Config) -> str:
-    """Compare a run folder with observations; returns where the report is.
+    """Compare a run folder with observations, over the days of the period that the run covers.
+
+    Returns:
+        Where the report is.
 
     Raises:
-        InputError: If there is no finished run in `output.directory`.
+        InputError: If there is no finished run in `output.directory`, or none of its days lies in the period.
     """
     folder = pathlib.Path(settings.output.directory).expanduser()
     require(
@@ -310,8 +313,10 @@ def evaluate(settings: config.Config) -> str:
     )
     from chase_jax.evaluation import report
 
-    given = results.read(folder, settings.domain.path, settings.observations.path)
-    return str(report.evaluate(folder, given.simulated, given.observed, given.domain, given.levels))
+    days = settings.period.start, settings.period.end
+    given = results.read(folder, settings.domain.path, settings.observations.path, *days)
+    pair = given.simulated, given.observed
+    return str(report.evaluate(folder, *pair, given.domain, given.levels, given.precipitation))
 
 
 @contextlib.contextmanager

@@ -1,8 +1,13 @@
-"""The upper Moselle at Perl: prepare the data if need be, run 1990 to 1993, evaluate.
+"""The upper Moselle at Perl: prepare the data if need be, run 1990 to 1993 after 1989 as a run-in, evaluate.
 
-    python experiments/moselle.py [FOLDER_OF_RAW_DATA [FOLDER_TO_WORK_IN]]
+    python experiments/moselle.py [key=value ...]
 
-The raw data are looked for under the first argument or CHASE_DATA.
+reads the raw data from the folder that `data.root` or CHASE_DATA names, and works in data/moselle and runs/moselle
+of the current folder. A run that was stopped goes on where it ended. The same by hand:
+
+    chase prepare recipe=moselle output.directory=data/moselle
+    chase simulate experiment=moselle
+    chase evaluate experiment=moselle
 """
 
 from __future__ import annotations
@@ -14,33 +19,29 @@ import sys
 import pandas as pd
 
 from chase_jax import config, workflows
+from chase_jax.io import run_folder
 from data_prep import moselle
 
-PERIOD = {"start": "1990-01-01", "end": "1993-12-31", "warmup_start": "1989-01-01", "warmup_cycles": 2}
 
+def main(words: list[str]) -> pd.DataFrame:
+    """Prepare, run and evaluate.
 
-def main(raw: pathlib.Path, work: pathlib.Path) -> pd.DataFrame:
-    """Prepare, run and evaluate; returns the scores."""
-    data, run = work / "data" / "moselle", work / "runs" / "moselle"
-    if not (data / "preparation.txt").exists():
-        moselle.prepare(raw, data, print)
-    settings = config.compose(
-        {
-            "domain": {"path": str(data / "domain.nc")},
-            "forcing": {"path": str(data / "forcing.nc")},
-            "gauges": {"path": str(data / "gauges.csv")},
-            "observations": {"path": str(data / "observations.nc")},
-            "period": PERIOD,
-            "output": {"directory": str(run)},
-            "resume": run.exists(),
-        }
-    )
+    Args:
+        words: Changes to conf/experiment/moselle.yaml such as "solvers=exact".
+
+    Returns:
+        The scores.
+    """
+    settings = config.compose({}, words=["experiment=moselle", *words])
+    run = pathlib.Path(settings.output.directory)
+    settings.resume = (run / run_folder.MANIFEST).exists()
+    if not pathlib.Path(str(settings.observations.path)).exists():
+        raw = settings.data.root or os.environ["CHASE_DATA"]
+        moselle.prepare(pathlib.Path(raw), pathlib.Path(str(settings.domain.path)).parent, print)
     workflows.simulate(settings)
     print(workflows.evaluate(settings))
-    return pd.read_csv(run / "metrics.csv")
+    return pd.read_csv(run / "metrics.csv", dtype={"gauge_id": str})
 
 
 if __name__ == "__main__":
-    arguments = [pathlib.Path(text) for text in sys.argv[1:]]
-    source = arguments[0] if arguments else pathlib.Path(os.environ["CHASE_DATA"])
-    print(main(source, arguments[1] if len(arguments) > 1 else pathlib.Path()).to_string(index=False))
+    print(main(sys.argv[1:]).to_string(index=False))

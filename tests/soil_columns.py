@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -52,7 +51,9 @@ def random_state(parameters, seed):
     cells = parameters.porosity.shape[0]
     saturation = np.clip(generator.uniform(-0.2, 1.3, (6, cells)), 0.0, 1.0)
     puddle = generator.uniform(0.0, 12.0, cells) * (generator.random(cells) < 0.4)
-    return state_of(parameters, saturation, jnp.asarray(generator.uniform(258.0, 305.0, (6, cells))), jnp.asarray(puddle))
+    return state_of(
+        parameters, saturation, jnp.asarray(generator.uniform(258.0, 305.0, (6, cells))), jnp.asarray(puddle)
+    )
 
 
 def random_fluxes(cells, seed, strength=1.0):
@@ -82,7 +83,9 @@ class Aquifer:
         self.storage = self.storage + 0.012 * jnp.asarray(generator.random(cells)) * (self.storage >= full)
 
 
-def land_step(parameters, exchange_parameters, runoff_parameters, aquifer, state, storage, fluxes, form="D5", **options):
+def land_step(
+    parameters, exchange_parameters, runoff_parameters, aquifer, state, storage, fluxes, form="D5", **options
+):
     """One land sub-step of the column; what comes back closes the budgets of the tests."""
     phase = soil_water.diagnose(parameters, state)
     coupling = soil_heat.conduction(parameters, phase, STEP)
@@ -98,7 +101,7 @@ def land_step(parameters, exchange_parameters, runoff_parameters, aquifer, state
         state.puddle,
         STEP,
     )
-    bottom = functools.partial(
+    bottom = jax.tree_util.Partial(
         exchange.soil_aquifer, exchange_parameters, parameters, aquifer.thickness, aquifer.specific_yield
     )
     moved, storage, flows = soil_water.step(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OBSERVED, SIMULATED, WATER, ICE = "#222222", "#0072B2", "#56B4E9", "#CC79A7"  # told apart in every colour vision
+RAIN = "#7A9CC6"
 STYLE: dict[str, Any] = {
     "font.size": 8.0, "axes.titlesize": 9.0, "axes.labelsize": 8.0, "legend.fontsize": 8.0, "legend.frameon": False,
     "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "lines.linewidth": 0.9,
@@ -44,9 +45,14 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 @_styled
 def hydrograph(
-    time: np.ndarray, simulated: np.ndarray, observed: np.ndarray, title: str, scores: Mapping[str, float]
+    time: np.ndarray,
+    simulated: np.ndarray,
+    observed: np.ndarray,
+    title: str,
+    scores: Mapping[str, float],
+    precipitation: np.ndarray | None = None,
 ) -> Figure:
-    """Hydrograph, flow duration, seasonal cycle and daily scatter of a gauge.
+    """Hydrograph under the precipitation, flow duration, seasonal cycle and daily scatter of a gauge.
 
     Args:
         time (time,): Days, datetime64.
@@ -54,8 +60,11 @@ def hydrograph(
         observed (time,): Observed discharge, m3 s-1, NaN where missing.
         title: Heading.
         scores: Numbers to print, by name.
+        precipitation (time,): Precipitation over the domain, mm per day, NaN where unknown; None: not drawn.
     """
-    figure, axes = _figure((7.2, 4.8), [["flow"] * 3, ["duration", "season", "scatter"]], (1.25, 1.0))
+    wet = precipitation is not None and bool(np.isfinite(precipitation).any())
+    rows = [["rain"] * 3] * wet + [["flow"] * 3, ["duration", "season", "scatter"]]
+    figure, axes = _figure((7.2, 4.8 + 0.8 * wet), rows, (0.3,) * wet + (1.25, 1.0))
     there = np.isfinite(observed)
     flow = axes["flow"]
     if there.any():
@@ -63,7 +72,14 @@ def hydrograph(
     flow.plot(time, simulated, color=SIMULATED, label="simulated", alpha=0.85)
     flow.set(ylabel="discharge, m³ s⁻¹", ylim=(min(0.0, float(simulated.min())), None))
     _dates(flow, time)
-    _title(flow, title)
+    _title(axes["rain" if wet else "flow"], title)
+    if wet:
+        axes["rain"].fill_between(time, np.nan_to_num(precipitation), step="post", color=RAIN, linewidth=0)
+        axes["rain"].set(ylabel="mm d⁻¹", ylim=(axes["rain"].get_ylim()[1], 0))
+        axes["rain"].text(0.01, 0.06, "precipitation over the domain", transform=axes["rain"].transAxes)
+        axes["rain"].sharex(flow)
+        axes["rain"].tick_params(labelbottom=False, bottom=False)
+        axes["rain"].spines["bottom"].set_visible(False)
     flow.legend(loc="upper right")
     text = "\n".join(f"{name} {value:.2f}" for name, value in scores.items())
     flow.text(0.01, 0.98, text, transform=flow.transAxes, va="top", linespacing=1.4)

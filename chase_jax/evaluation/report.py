@@ -28,6 +28,7 @@ def evaluate(
     observed: xr.Dataset,
     domain: Domain | None = None,
     levels: xr.Dataset | None = None,
+    precipitation: np.ndarray | None = None,
 ) -> pathlib.Path:
     """Compare a run with observations and write metrics.csv, figures and report.html into its folder.
 
@@ -38,6 +39,7 @@ def evaluate(
         observed: discharge (gauge, time), m3 s-1, of the same gauges and days, NaN where missing.
         domain: The domain, for the map.
         levels: Simulated and observed levels (gauge, time), m, of the lakes that gauges stand in, if any.
+        precipitation (time,): Precipitation over the domain, mm per day, to be drawn above the flow, if known.
 
     Returns:
         Path of the page.
@@ -58,7 +60,8 @@ def evaluate(
         title = " ".join(filter(None, (str(identifier), str(scores["name"]))))
         shown = {SHOWN[name].rstrip(" %"): float(scores[name]) for name in ("nse", "kge", "correlation", "pbias")}
         series = [data.discharge.isel(gauge=number).values for data in (simulated, observed)]
-        figure = figures.hydrograph(time, *series, title, shown if np.isfinite(scores["kge"]) else {})
+        shown = shown if np.isfinite(scores["kge"]) else {}
+        figure = figures.hydrograph(time, *series, title, shown, precipitation)
         sections.append((title, _save(figure, folder, f"{number:03d}_{identifier}"), f"Hydrograph of {title}"))
     for number in range(levels.sizes["gauge"] if levels is not None else 0):
         here = levels.isel(gauge=number)  # type: ignore[union-attr]

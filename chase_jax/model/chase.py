@@ -88,9 +88,7 @@ class Chase(eqx.Module):
             return (storage, water), (seeping, dry, flow)
 
         (storage, water), (seeping, dry, flow) = jax.lax.scan(interval, (aquifer.storage, state.water), today.runoff)
-        seeping, dry, discharge, outflow = (
-            jnp.mean(x, axis=0) for x in (seeping, dry, flow.discharge, flow.outflow)
-        )
+        seeping, dry, discharge, outflow = (jnp.mean(x, axis=0) for x in (seeping, dry, flow.discharge, flow.outflow))
 
         new = State(today.state, glacier, groundwater.State(storage), water)
         land_fluxes = jax.tree.map(lambda f: f * d.land_fraction, today.fluxes)
@@ -265,5 +263,3 @@ def at_gauges(cell: jax.Array) -> Chooser:
 def runoff_depth(state: State, fluxes: Fluxes) -> PerCell:
     """A `mean`: runoff (cell,), kg m-2 s-1. Arguments: state and fluxes of a day."""
     return fluxes.runoff
-
-

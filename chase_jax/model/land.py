@@ -206,9 +206,7 @@ def day(parameters: Parameters, state: State, forcing: atmosphere.Forcing, setti
         options: Steps and variants.
     """
     p = parameters
-    weather = atmosphere.prepare_day(
-        p.atmosphere, forcing, setting.latitude, options.land_substeps, options.storm
-    )
+    weather = atmosphere.prepare_day(p.atmosphere, forcing, setting.latitude, options.land_substeps, options.storm)
     dt = const.SECONDS_PER_DAY / options.land_substeps
     today = _prepare(p, state, forcing.day_of_year, dt)
 
@@ -302,8 +300,6 @@ def substep(
         radiation.soil_albedo(p.soil.sand, p.soil.clay, layers.liquid[0] / pores),
         radiation.Albedo(state.snow.albedo_visible, state.snow.albedo_infrared),
     )
-    warming = 1.0 / coupling.effective - 1.0 / coupling.skin  # K of the first layer per W m-2 of land
-    from_skin = bare * coupling.skin
     energy = surface_energy.solve(
         v,
         today.canopy,
@@ -315,8 +311,8 @@ def substep(
         ),
         surfaces.Ground(
             snow_fraction=pack.cover,
-            soil_temperature=coupling.free_temperature,
-            soil_conductance=from_skin / (1.0 + from_skin * warming),
+            soil_temperature=coupling.temperature,
+            soil_conductance=surface_energy.implicit_conductance(coupling.skin, bare, coupling.heat_capacity, dt),
             soil_wetness=wetness.availability,
             soil_humidity=wetness.pore_humidity,
             soil_enthalpy=layers.mean_enthalpy[0],
@@ -340,7 +336,7 @@ def substep(
         skin_temperature=energy.snow_skin_temperature,
         air_temperature=air.temperature,
     )
-    ground = snow.Ground(layers.temperature[0], layers.heat_capacity[0], coupling.skin)
+    ground = snow.Ground(coupling.temperature, coupling.heat_capacity, coupling.skin)
     pack_after, melted = snow.step(p.snow, state.snow, pack, supply, ground, dt)
 
     # what reaches the soil: runoff first, the rest to the puddle and down
@@ -356,11 +352,9 @@ def substep(
     )
     asked = jnp.sum(energy.transpiration, axis=0) * stress.share
 
-    def bottom(saturation: PerCell, mobility: PerCell, storage: PerCell) -> exchange.Exchange:
-        return exchange.soil_aquifer(
-            p.exchange, p.soil, setting.aquifer_thickness, setting.specific_yield, saturation, mobility, storage
-        )
-
+    bottom = jax.tree_util.Partial(
+        exchange.soil_aquifer, p.exchange, p.soil, setting.aquifer_thickness, setting.specific_yield
+    )
     moved, aquifer_storage, flows = soil_water.step(
         p.soil,
         soil,

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 
 from chase_jax import constants as const
 from chase_jax.numerics import smooth, tridiagonal
+from chase_jax.numerics.fence import fenced
 from chase_jax.physics import soil_hydraulics
 from chase_jax.typing import PerCell
 
@@ -56,7 +57,7 @@ class Column(eqx.Module):
         puddle_capacity (cell,): Water the puddle holds, kg m-2.
         capacity_factor (cell,): Factor on the infiltration capacity, 1.
         land_fraction (cell,): Land in the cell, 1.
-        bottom: Lower boundary: (saturation, mobility, aquifer storage) -> flow with slopes (static).
+        bottom: Lower boundary: (saturation, mobility, aquifer storage) -> flow with slopes, as a jax.tree_util.Partial.
         flux: Form of the flow between layers, one of FLUXES (static).
         thickness (layer): Layer thickness, m (static).
     """
@@ -72,7 +73,7 @@ class Column(eqx.Module):
     puddle_capacity: PerCell
     capacity_factor: PerCell
     land_fraction: PerCell
-    bottom: Callable[[PerCell, PerCell, PerCell], BottomFlow] = eqx.field(static=True)
+    bottom: Callable[[PerCell, PerCell, PerCell], BottomFlow]
     flux: str = eqx.field(static=True)
     thickness: tuple[float, ...] = eqx.field(static=True)
 
@@ -97,6 +98,7 @@ class Stores(eqx.Module):
     exfiltration: PerCell
 
 
+@fenced(static=("h",))
 def substep(column: Column, stores: Stores, remaining: jax.Array, h: float) -> Stores:
     """One implicit sub-step of the column.
 

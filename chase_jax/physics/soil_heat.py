@@ -20,6 +20,7 @@ import jax.numpy as jnp
 
 from chase_jax import constants as const
 from chase_jax.numerics import tridiagonal
+from chase_jax.numerics.fence import fenced
 from chase_jax.physics import soil_hydraulics
 from chase_jax.physics.soil_hydraulics import LAYER_THICKNESS
 from chase_jax.physics.thermodynamics import PhaseState, phase_state
@@ -108,6 +109,7 @@ class HeatFluxes(eqx.Module):
     uptake_heat: PerCell
 
 
+@fenced(static=("dt", "iterations", "thickness"))
 def step(
     parameters: soil_hydraulics.Parameters,
     enthalpy: PerLayerCell,

@@ -190,7 +190,8 @@ def step(
         evaporation (cell,): Evaporation asked of puddle and first layer, kg m-2 s-1; negative for dew.
         uptake (layer, cell): Uptake asked by roots, kg m-2 s-1, >= 0.
         aquifer_storage (cell,): Water of the aquifer, m per cell area.
-        bottom: Lower boundary: (saturation, ice factor, storage) -> flow with slopes, as exchange.soil_aquifer.
+        bottom: Lower boundary (saturation, ice factor, storage) -> flow with slopes: a jax.tree_util.Partial, of
+            exchange.soil_aquifer for one.
         puddle_capacity (cell,): Water the puddle holds, kg m-2.
         capacity_factor (cell,): Factor on the infiltration capacity, 1.
         land_fraction (cell,): Land in the cell, 1.

@@ -65,7 +65,9 @@ def test_budgets_close_and_stores_stay_within_bounds(flux, form, strength):
         left = heat.recharge_heat + heat.runoff_heat + heat.uptake_heat
         np.testing.assert_allclose(stored, out["surface_heat"] - left, atol=1e-7)
 
-        np.testing.assert_allclose(divided.supply + divided.direct_runoff, fluxes["water_input"], rtol=1e-14, atol=1e-20)
+        np.testing.assert_allclose(
+            divided.supply + divided.direct_runoff, fluxes["water_input"], rtol=1e-14, atol=1e-20
+        )
         assert float(jnp.min(after.water)) >= 0.0
         assert float(jnp.min(after.puddle)) >= 0.0
         assert float(jnp.min(storage_after)) >= 0.0

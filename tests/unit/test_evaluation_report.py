@@ -1,11 +1,14 @@
 """Scores per gauge, figures and the page: complete, honest about gaps, and safe against names that are markup."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pyproj
 import pytest
 import xarray as xr
 
+from chase_jax.checks import InputError
 from chase_jax.domain.domain import Domain
 from chase_jax.domain.grid import Grid
 from chase_jax.evaluation import figures, gauges, report
@@ -111,3 +114,23 @@ def test_hydrographs_of_odd_series_are_drawn(case, tmp_path):
     figure = figures.hydrograph(time, simulated, observed, "a" * 200, {"NSE": 0.5})
     figure.savefig(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 5000
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_precipitation_hangs_above_the_flow_on_the_same_days(tmp_path):
+    time = TIME.values[:60].astype("datetime64[D]")
+    rain = np.repeat([np.nan, 3.0], 30)
+    figure = figures.hydrograph(time, np.ones(60), np.ones(60), "A", {}, rain)
+    figure.savefig(tmp_path / "figure.png")
+    top, flow = figure.axes[:2]
+    assert top.get_ylim()[0] > top.get_ylim()[1] == 0, "rain falls from the top"
+    assert top.get_xlim() == flow.get_xlim()
+    assert top.get_title(loc="left") == "A"
+    dry = figures.hydrograph(time, np.ones(60), np.ones(60), "A", {}, np.full(60, np.nan))
+    assert len(dry.axes) == len(figure.axes) - 1
+
+
+def test_a_missing_matplotlib_is_one_clear_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(InputError, match=r"Figures need matplotlib; install it with: pip install"):
+        figures.hydrograph(TIME.values[:2], np.ones(2), np.ones(2), "A", {})

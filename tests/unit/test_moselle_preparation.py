@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from chase_jax import config
 from chase_jax.checks import InputError
 from chase_jax.io import domain_store, forcing_store, gauge_store
 from data_prep import hydrography, landcover, moselle, rasters, weather
@@ -13,6 +14,15 @@ from data_prep import hydrography, landcover, moselle, rasters, weather
 @pytest.fixture(scope="module")
 def paths(real_data, tmp_path_factory):
     return moselle.prepare(real_data, tmp_path_factory.mktemp("moselle"))
+
+
+def test_the_experiment_reads_what_the_recipe_writes(paths):
+    """`chase simulate experiment=moselle` finds the files, and its period has weather and observations."""
+    settings = config.check(config.compose({}, words=["experiment=moselle"]))
+    for role in ("domain", "forcing", "gauges", "observations"):
+        assert getattr(settings, role).path == f"data/moselle/{paths[role].name}"
+    assert (settings.period.warmup_start, settings.period.end) == moselle.PERIOD
+    assert str(xr.open_dataset(paths["observations"]).time.values[0])[:10] == settings.period.start
 
 
 def test_missing_raw_data_are_named(tmp_path):
@@ -29,6 +39,8 @@ def test_domain_has_the_area_of_the_gauge_and_one_outlet(paths):
     assert int(domain.drainage.outlet.sum()) == 1
     assert int(domain.drainage.sink.sum()) == 0
     np.testing.assert_allclose(np.asarray(domain.drainage.upstream_area)[gauges.cell], area, rtol=1e-12)
+    np.testing.assert_allclose(domain.bed_depth, domain.channel_depth, atol=1e-9)  # no bed had to be dug
+    assert float(np.max(domain.bed_depth)) < 3
 
 
 def test_upscaled_areas_agree_with_the_fine_ones(real_data):

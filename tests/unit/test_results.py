@@ -33,6 +33,7 @@ def folder(tmp_path_factory):
     store.write_dataset(output.lake_series([1, 2], DATES, level), path / "lakes.nc", "Lakes")
     seen = demo.observed(gauges.gauge_id, TIME, flow.T, level["lake_level"][:, 0])
     store.write_dataset(seen, path / "inputs" / "observations.nc", "Observations")
+    (path / "budget.csv").write_text("month,days,precipitation\n2001-04,30,60\n2001-05,31,93\n")
     (path / "manifest.json").write_text(json.dumps({"configuration": {"domain.path": None}}))
     return path
 
@@ -49,10 +50,28 @@ def test_a_run_is_read_with_what_it_was_made_with(folder):
 
 def test_the_report_of_a_run_shows_gauges_lake_and_map(folder):
     given = results.read(folder)
-    page = report.evaluate(folder, given.simulated, given.observed, given.domain, given.levels)
+    page = report.evaluate(folder, given.simulated, given.observed, given.domain, given.levels, given.precipitation)
     text = page.read_text()
     assert text.count("<img") == 1 + 6 + 1
     assert all(name in text for name in demo.GAUGE_NAMES.values())
+
+
+def test_only_the_days_of_the_period_are_compared(folder):
+    whole, part = results.read(folder), results.read(folder, start="2001-04-01", end="2009-12-31")
+    assert part.simulated.sizes["time"] == part.observed.sizes["time"] == part.levels.sizes["time"] == 91
+    np.testing.assert_array_equal(part.simulated.discharge, whole.simulated.discharge[:, 31:])
+    np.testing.assert_array_equal(part.observed.discharge, whole.observed.discharge[:, 31:])
+    with pytest.raises(InputError, match=r"period\.start 2002-01-01 .* covers 2001-03-01 to 2001-06-30"):
+        results.read(folder, start="2002-01-01", end="2002-12-31")
+
+
+def test_precipitation_comes_from_the_budget(folder, tmp_path):
+    np.testing.assert_array_equal(
+        results.read(folder).precipitation, np.repeat([np.nan, 2.0, 3.0, np.nan], [31, 30, 31, 30])
+    )
+    assert results.monthly_precipitation(tmp_path / "budget.csv", DATES) is None
+    (tmp_path / "budget.csv").write_text("month,days,runoff\n2001-04,30,60\n")
+    assert results.monthly_precipitation(tmp_path / "budget.csv", DATES) is None
 
 
 def test_missing_observations_are_named(folder, tmp_path):
