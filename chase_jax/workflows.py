@@ -73,6 +73,8 @@ def run(settings: config.Config) -> pathlib.Path:
         facts = {k: v for k, v in config.flat(settings).items() if k not in NOT_RESULTS} | build.fingerprints(given)
         folder.begin(facts, config.dump(settings))
         program = build.program(settings, given)
+        if report := getattr(program, "report", ""):
+            folder.log(report)
         state, totals, done = _start(settings, folder, program)
         plan = chunks(
             given.forcing.dates,

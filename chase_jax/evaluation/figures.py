@@ -23,7 +23,7 @@ STYLE: dict[str, Any] = {
     "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "lines.linewidth": 0.9,
     "xtick.major.width": 0.6, "ytick.major.width": 0.6,
 }  # fmt: skip
-LONGEST_TITLE = 70  # characters
+LONGEST_TITLE = 55  # characters
 LEAST_RIVER_SHARE = 0.003  # 1, of the largest upstream area, from which a channel is drawn
 SCORE_COLOURS, SCORE_RANGE = "viridis", (-0.41, 1.0)  # KGE; -0.41 is the skill of the observed mean (knoben2019)
 
@@ -62,7 +62,8 @@ def hydrograph(
         scores: Numbers to print, by name.
         precipitation (time,): Precipitation over the domain, mm per day, NaN where unknown; None: not drawn.
     """
-    wet = precipitation is not None and bool(np.isfinite(precipitation).any())
+    rain = np.full(time.shape, np.nan) if precipitation is None else precipitation
+    wet = bool(np.isfinite(rain).any())
     rows = [["rain"] * 3] * wet + [["flow"] * 3, ["duration", "season", "scatter"]]
     figure, axes = _figure((7.2, 4.8 + 0.8 * wet), rows, (0.3,) * wet + (1.25, 1.0))
     there = np.isfinite(observed)
@@ -70,19 +71,19 @@ def hydrograph(
     if there.any():
         flow.plot(time, observed, color=OBSERVED, label="observed")
     flow.plot(time, simulated, color=SIMULATED, label="simulated", alpha=0.85)
-    flow.set(ylabel="discharge, m³ s⁻¹", ylim=(min(0.0, float(simulated.min())), None))
+    flow.set(ylabel="discharge, m³ s⁻¹", ylim=(min(0.0, float(simulated.min())), 1.1 * flow.get_ylim()[1]))
     _dates(flow, time)
-    _title(axes["rain" if wet else "flow"], title)
+    top = axes["rain" if wet else "flow"]
+    _title(top, title)
+    top.set_title("   ".join(f"{name} {value:.2f}" for name, value in scores.items()), loc="right")
     if wet:
-        axes["rain"].fill_between(time, np.nan_to_num(precipitation), step="post", color=RAIN, linewidth=0)
+        axes["rain"].fill_between(time, np.nan_to_num(rain), step="post", color=RAIN, linewidth=0)
         axes["rain"].set(ylabel="mm d⁻¹", ylim=(axes["rain"].get_ylim()[1], 0))
         axes["rain"].text(0.01, 0.06, "precipitation over the domain", transform=axes["rain"].transAxes)
         axes["rain"].sharex(flow)
         axes["rain"].tick_params(labelbottom=False, bottom=False)
         axes["rain"].spines["bottom"].set_visible(False)
-    flow.legend(loc="upper right")
-    text = "\n".join(f"{name} {value:.2f}" for name, value in scores.items())
-    flow.text(0.01, 0.98, text, transform=flow.transAxes, va="top", linespacing=1.4)
+    flow.legend(loc="upper center", ncols=2)
     paired = np.where(there, simulated, np.nan)
     least = _least_positive(observed if there.any() else simulated)
     if there.any():
@@ -136,7 +137,7 @@ def network_map(domain: Domain, x: np.ndarray, y: np.ndarray, labels: list[str],
         scores (gauge,): Kling-Gupta efficiency, 1, NaN where nothing is observed.
     """
     from matplotlib.collections import LineCollection
-    from matplotlib.colors import ListedColormap
+    from matplotlib.colors import ListedColormap, PowerNorm
     from matplotlib.patches import Patch
 
     grid = domain.grid
@@ -148,10 +149,15 @@ def network_map(domain: Domain, x: np.ndarray, y: np.ndarray, labels: list[str],
     flip = (slice(None, None, int(np.sign(np.diff(grid.y[:2])[0])) if grid.y.size > 1 else 1),)
     mesh = (np.append(east - 0.5 * grid.spacing[0] / 1e3, east[-1] + 0.5 * grid.spacing[0] / 1e3),
             np.append(north - 0.5 * grid.spacing[1] / 1e3, north[-1] + 0.5 * grid.spacing[1] / 1e3))  # fmt: skip
-    relief = ax.pcolormesh(*mesh, grid.unpack(np.asarray(domain.surface_altitude))[flip], cmap="Greys", alpha=0.55)
-    for mask, colour in ((np.asarray(domain.glacier_fraction) > 0.05, ICE), (np.asarray(domain.lake_index) > 0, WATER)):
-        here = grid.unpack(np.where(mask, 1.0, np.nan))[flip]
-        ax.pcolormesh(*mesh, here, cmap=ListedColormap([colour]), zorder=3)
+    relief = ax.pcolormesh(*mesh, grid.unpack(np.asarray(domain.surface_altitude))[flip], cmap="Greys", alpha=0.55,
+                           norm=PowerNorm(0.6))  # fmt: skip
+    legend = []
+    masks = {"lake": np.asarray(domain.lake_index) > 0, "glacier": np.asarray(domain.glacier_fraction) > 0.05}
+    for (name, mask), colour in zip(masks.items(), (WATER, ICE), strict=True):
+        if mask.any():
+            here = grid.unpack(np.where(mask, 1.0, np.nan))[flip]
+            ax.pcolormesh(*mesh, here, cmap=ListedColormap([colour]), zorder=3)
+            legend.append(Patch(color=colour, label=name))
     downstream, area = np.asarray(domain.drainage.downstream), np.asarray(domain.drainage.upstream_area)
     river = np.flatnonzero((downstream >= 0) & (area > LEAST_RIVER_SHARE * area.max()))
     place = np.stack([grid.x[grid.column], grid.y[grid.row]], axis=1) / 1e3
@@ -166,8 +172,8 @@ def network_map(domain: Domain, x: np.ndarray, y: np.ndarray, labels: list[str],
     for label, px, py in zip(labels, x / 1e3, y / 1e3, strict=True):
         mark = ax.annotate(label, (px, py), xytext=(4, 3), textcoords="offset points", fontweight="bold", zorder=6)
         mark.set_parse_math(False)
-    legend = {"lake": WATER, "glacier": ICE}
-    ax.legend(handles=[Patch(color=c, label=n) for n, c in legend.items()], loc="lower right")
+    if legend:
+        ax.legend(handles=legend, loc="lower right")
     ax.set(aspect="equal", xlabel="easting, km", ylabel="northing, km")
     figure.colorbar(relief, ax=ax, label="altitude, m", shrink=0.6, pad=0.02)
     if known.any():

@@ -1,7 +1,7 @@
 """The coupled model: one day, and the run over many.
 
-Read :meth:`Chase.step` as: columns (canopy, snow, soil, open water, glacier; no cell sees another), aquifer (neighbors),
-then rivers and lakes in the intervals of the land's sub-steps, exchanging water with the aquifer. A flux between two
+Read :meth:`Chase.step` as: columns (canopy, snow, soil, open water, glacier; no cell sees another), then the aquifer
+(neighbors), then rivers and lakes in the intervals of the land's sub-steps, exchanging water with the aquifer. A flux between two
 stores is computed once and given to both.
 """
 

@@ -4,7 +4,7 @@ The order of a sub-step is that of :func:`substep`: air, snow cover, interceptio
 surfaces, snow, runoff, soil water with its exchange with the aquifer, soil heat. All fluxes are per unit area of the
 land tile unless they say otherwise.
 
-Water of the tile, per day: d(canopy + snow + soil + puddle) = rain + snowfall - evaporation - surface_runoff - recharge.
+Water, per day: d(canopy + snow + soil + puddle) = rain + snowfall - evaporation - surface_runoff - recharge.
 Energy, per sub-step: d(enthalpy) = net_shortwave + net_longwave - sensible_heat - latent_heat + heat that water brings
 less heat that it takes away; what is left over is `energy_residual`.
 """

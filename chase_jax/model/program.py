@@ -222,7 +222,7 @@ class Program:
         days = float(totals["days"])
         row: dict[str, Any] = {"month": str(first)[:7], "days": days}
         for name, total in totals["terms"].items():
-            mean = name in VARIABLES and VARIABLES[name].units == "W m-2" or name.endswith(("_of_land", "_heat"))
+            mean = (name in VARIABLES and VARIABLES[name].units == "W m-2") or name.endswith(("_of_land", "_heat"))
             row[name] = float(total) / days if mean else float(total)
         for name in RESIDUALS:
             cell, day = (int(value) for value in np.asarray(totals["places"][name]))

@@ -157,6 +157,7 @@ def substep(column: Column, stores: Stores, remaining: jax.Array, h: float) -> S
     )
 
 
+@fenced()
 def _infiltration(column, offered, first):
     """Infiltration into the first layer and its slope by saturation: the smooth lesser of offer and capacity."""
     soil, half = column.soil, 0.5 * column.thickness[0]
@@ -168,6 +169,7 @@ def _infiltration(column, offered, first):
     return smooth.smooth_minimum(offered, capacity, INFILTRATION_WIDTH), -weight * scale * first.potential_slope / half
 
 
+@fenced()
 def _matric_flux_potential(column, saturation, functions):
     """Downward flow between layers, kg m-2 s-1, and its slopes by the saturations above and below."""
     thickness, mobility = column.thickness, column.mobility
@@ -182,6 +184,7 @@ def _matric_flux_potential(column, saturation, functions):
     return tuple(flow), tuple(by_upper), tuple(by_lower)
 
 
+@fenced()
 def _interpolated_saturation(column, saturation, functions):
     """The same in LSX's form: conductivity and diffusivity at the saturation interpolated to the interface."""
     thickness, mobility = column.thickness, column.mobility
@@ -203,6 +206,7 @@ def _interpolated_saturation(column, saturation, functions):
 _FORMS = dict(zip(FLUXES, (_matric_flux_potential, _interpolated_saturation), strict=True))
 
 
+@fenced(static=("h",))
 def _solve_changes(column, flow, by_upper, by_lower, entering, entering_slope, h):
     """Changes of saturation that make the linearised flows and the storage change agree."""
     last = len(flow) - 1
@@ -217,6 +221,7 @@ def _solve_changes(column, flow, by_upper, by_lower, entering, entering_slope, h
     return tridiagonal.solve(tuple(lower), tuple(diagonal), tuple(upper), tuple(right))
 
 
+@fenced(static=("h",))
 def _limit_to_donors(spare, entering, flow, h):
     """Flows scaled so that no layer gives more than it has; the second pass counts the inflow the first allowed."""
     small = 1.0 - 16.0 * jnp.finfo(entering.dtype).eps
