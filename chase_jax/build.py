@@ -123,9 +123,9 @@ def _paths(config: Config, demo_folder: pathlib.Path) -> tuple[Config, dict[str,
         return config, given
     stray = [key for key in ("forcing", "gauges", "observations") if key in given]
     require(not stray, f"{stray[0] if stray else ''}.path is given but domain.path is empty; give domain.path=...")
-    from chase_jax import demo
+    from chase_jax.demo import write as write_demo
 
-    written = {key: pathlib.Path(path) for key, path in demo.write(demo_folder).items()}
+    written = {key: pathlib.Path(path) for key, path in write_demo(demo_folder).items()}
     return config, {key: path for key, path in written.items() if key in named} | given
 
 

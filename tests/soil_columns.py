@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -69,18 +70,22 @@ def random_fluxes(cells, seed, strength=1.0):
     }
 
 
-class Aquifer:
-    """Thickness, yield and land fraction of the aquifer below the columns, and a random storage."""
+class Aquifer(eqx.Module):
+    """The aquifer below the columns: thickness m, yield 1, land fraction 1, storage m."""
 
-    def __init__(self, cells, seed):
-        generator = np.random.default_rng(seed)
-        self.thickness = jnp.asarray(generator.uniform(5.0, 60.0, cells))
-        self.specific_yield = jnp.asarray(generator.uniform(0.02, 0.3, cells))
-        self.land_fraction = jnp.asarray(generator.uniform(0.1, 1.0, cells))
-        full = self.thickness * self.specific_yield
-        # empty, part full, and with a head in the soil column
-        self.storage = full * jnp.asarray(generator.choice([0.0, 0.5, 0.99, 1.0], cells))
-        self.storage = self.storage + 0.012 * jnp.asarray(generator.random(cells)) * (self.storage >= full)
+    thickness: jax.Array
+    specific_yield: jax.Array
+    land_fraction: jax.Array
+    storage: jax.Array
+
+
+def random_aquifer(cells, seed):
+    """Empty, part full, nearly full, and with a head in the soil column."""
+    generator = np.random.default_rng(seed)
+    thickness, specific_yield = generator.uniform(5.0, 60.0, cells), generator.uniform(0.02, 0.3, cells)
+    level = generator.choice([0.0, 0.5, 0.99, 1.0], cells)
+    storage = thickness * specific_yield * level + 0.012 * generator.random(cells) * (level == 1.0)
+    return Aquifer(*map(jnp.asarray, (thickness, specific_yield, generator.uniform(0.1, 1.0, cells), storage)))
 
 
 def land_step(

@@ -1,8 +1,8 @@
 """The coupled model: one day, and the run over many.
 
 Read :meth:`Chase.step` as: columns (canopy, snow, soil, open water, glacier; no cell sees another), then the aquifer
-(neighbors), then rivers and lakes in the intervals of the land's sub-steps, exchanging water with the aquifer. A flux between two
-stores is computed once and given to both.
+(neighbors), then rivers and lakes in the intervals of the land's sub-steps, exchanging water with the aquifer. A flux
+between two stores is computed once and given to both.
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ import jax.numpy as jnp
 
 from chase_jax import constants as const
 from chase_jax.numerics import smooth
-from chase_jax.numerics.fence import fenced
 from chase_jax.physics import soil_hydraulics
 from chase_jax.typing import PerCell
 
@@ -57,7 +56,6 @@ class Exchange(eqx.Module):
     storage_slope: PerCell
 
 
-@fenced()
 def soil_aquifer(
     parameters: Parameters,
     soil: soil_hydraulics.Parameters,

@@ -248,7 +248,7 @@ def step(
     zero = jnp.zeros_like(supply)
     start = soil_flow.Stores(liquid, state.puddle * liquid_share, aquifer_storage, zero, zero, zero)
     remaining = dt * (1.0 - jnp.arange(substeps) / substeps)
-    end, _ = jax.lax.scan(_body, start, remaining)
+    end, _ = jax.lax.scan(jax.checkpoint(_body), start, remaining)
 
     # Flows between layers from the change of the stores, bottom up: exact, and cheaper than adding up sub-steps.
     flows = [end.recharge / substeps]

@@ -17,20 +17,32 @@ CELLS = 5
 
 def setting(seed=0):
     parameters = soil_columns.textures(CELLS, seed)
-    aquifer = soil_columns.Aquifer(CELLS, seed + 1)
-    aquifer.storage = 0.7 * aquifer.thickness * aquifer.specific_yield
+    aquifer = soil_columns.random_aquifer(CELLS, seed + 1)
+    aquifer = eqx.tree_at(lambda a: a.storage, aquifer, 0.7 * aquifer.thickness * aquifer.specific_yield)
     return parameters, aquifer
 
 
-def scalar_of(arguments, aquifer, steps=3):
-    """A weighted sum of all outputs after a few steps."""
-    soil, factors, shares, state, storage, fluxes = arguments
-    total = 0.0
-    for _ in range(steps):
-        state, storage, out = soil_columns.land_step(soil, factors, shares, aquifer, state, storage, fluxes)
+def arguments_of(parameters, aquifer, state, storage, fluxes):
+    factors, shares = exchange.Parameters.default(CELLS), runoff.Parameters.default(CELLS)
+    return parameters, factors, shares, aquifer, state, storage, fluxes
+
+
+def scalar_of(arguments):
+    """A weighted sum of all outputs after three steps."""
+    soil, factors, shares, aquifer, state, storage, fluxes = arguments
+
+    def step(carry, _):
+        *stores, out = soil_columns.land_step(soil, factors, shares, aquifer, *carry, fluxes)
         flows, heat = out["water"], out["heat"]
-        total = total + jnp.sum(1e6 * flows.recharge + 1e4 * flows.puddle_runoff + 0.1 * heat.recharge_heat)
-    return total + jnp.sum(state.water) + 1e-5 * jnp.sum(state.enthalpy) + jnp.sum(state.puddle) + jnp.sum(storage)
+        return tuple(stores), jnp.sum(1e6 * flows.recharge + 1e4 * flows.puddle_runoff + 0.1 * heat.recharge_heat)
+
+    (state, storage), sums = jax.lax.scan(step, (state, storage), length=3)
+    kept = jnp.sum(state.water) + 1e-5 * jnp.sum(state.enthalpy) + jnp.sum(state.puddle) + jnp.sum(storage)
+    return jnp.sum(sums) + kept
+
+
+scalar = jax.jit(scalar_of)
+value_and_gradient = jax.jit(jax.value_and_grad(scalar_of))
 
 
 def test_derivative_agrees_with_differences():
@@ -40,15 +52,8 @@ def test_derivative_agrees_with_differences():
     state = soil_columns.state_of(parameters, saturation, temperature, jnp.full(CELLS, 1.0))
     fluxes = soil_columns.random_fluxes(CELLS, 7, 0.5)
     fluxes["evaporation"] = jnp.full(CELLS, 3e-5)
-    arguments = (
-        parameters,
-        exchange.Parameters.default(CELLS),
-        runoff.Parameters.default(CELLS),
-        state,
-        aquifer.storage,
-        fluxes,
-    )
-    directional_check(jax.jit(lambda a: scalar_of(a, aquifer)), arguments, steps=(1e-5, 1e-6, 1e-7), tolerance=1e-5)
+    arguments = arguments_of(parameters, aquifer, state, aquifer.storage, fluxes)
+    directional_check(scalar, arguments, steps=(1e-5, 1e-6, 1e-7), tolerance=1e-5)
 
 
 EXTREMES = {
@@ -59,11 +64,6 @@ EXTREMES = {
     "at the melting temperature": (0.6, 273.16, 0.0),
     "at the wilting point": (0.25, 285.0, 0.0),
 }
-
-
-@pytest.fixture(scope="module")
-def gradient():
-    return jax.jit(jax.value_and_grad(lambda arguments, storage_of: scalar_of(arguments, storage_of)))
 
 
 @pytest.mark.parametrize("rain", [0.0, 5e-3])
@@ -85,31 +85,14 @@ def test_derivatives_are_finite_in_extremes(name, rain):
         "transpiration": zero + (1e-4 if rain == 0.0 else 0.0),
         "ground_heat": zero,
     }
-    arguments = (
-        parameters,
-        exchange.Parameters.default(CELLS),
-        runoff.Parameters.default(CELLS),
-        state,
-        storage,
-        fluxes,
-    )
-    value, slopes = _value_and_gradient(arguments, aquifer)
+    value, slopes = value_and_gradient(arguments_of(parameters, aquifer, state, storage, fluxes))
     assert np.isfinite(value)
     for path, slope in jax.tree.leaves_with_path(slopes):
         assert np.all(np.isfinite(slope)), f"{name}: {jax.tree_util.keystr(path)}"
 
 
-_AQUIFER = setting()[1]
-_COMPILED = eqx.filter_jit(jax.value_and_grad(lambda arguments: scalar_of(arguments, _AQUIFER)))
-
-
-def _value_and_gradient(arguments, aquifer):
-    return _COMPILED(arguments)
-
-
 @pytest.mark.parametrize("form", runoff.FORMS)
 def test_every_form_of_dcor_has_a_derivative(form):
-    parameters = soil_columns.loam(CELLS)
     filling = jnp.array([0.0, 0.3, 0.7, 1.0, 0.999])
     water = filling * 160.0
 
@@ -120,7 +103,6 @@ def test_every_form_of_dcor_has_a_derivative(form):
         )
         return jnp.sum(out.direct_runoff + out.puddle_capacity + out.capacity_factor)
 
-    del parameters
     low, high = runoff.RANGE[form]
     for dcor in (low, 0.5 * (low + high), high):
         for rain in (0.0, 1e-3, 1e-1):
