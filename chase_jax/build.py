@@ -152,7 +152,7 @@ def program(config: Config, given: Inputs) -> Program:
 
     return model_program.build(
         given.domain,
-        given.parameters,
+        dict(given.parameters),
         reach=config.solvers.reach,
         reach_substeps=config.solvers.substeps,
         reach_sweeps=config.solvers.sweeps,

@@ -6,6 +6,7 @@ Every error a user can cause is an :class:`InputError`, and the command line tur
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 class InputError(ValueError):
@@ -18,13 +19,13 @@ def require(condition: bool, message: str) -> None:
         raise InputError(message)
 
 
-def require_shape(value: object, name: str, shape: tuple[int, ...]) -> None:
+def require_shape(value: ArrayLike, name: str, shape: tuple[int, ...]) -> None:
     """Require an array argument to have exactly `shape`."""
-    found = np.shape(value)  # type: ignore[arg-type]
+    found = np.shape(value)
     require(found == shape, f"Argument `{name}` must have shape {shape}, but has shape {found}.")
 
 
-def require_between(value: object, name: str, lower: float, upper: float, unit: str = "1") -> None:
+def require_between(value: ArrayLike, name: str, lower: float, upper: float, unit: str = "1") -> None:
     """Require every element of an array argument to be finite and within [lower, upper]."""
     array = np.asarray(value, dtype=float)
     bad = ~((array >= lower) & (array <= upper))

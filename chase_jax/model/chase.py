@@ -147,7 +147,8 @@ class Chase(eqx.Module):
         )
 
         def block(part: Any) -> land.Day:
-            return land.day(*part, self.options)
+            parameters, stores, weather, world = part
+            return land.day(parameters, stores, weather, world, self.options)
 
         blocks = (columns, to_blocks(state.land, BLOCK), to_blocks(forcing, BLOCK), to_blocks(setting, BLOCK))
         return from_blocks(jax.lax.map(block, blocks), d.cells)

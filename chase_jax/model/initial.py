@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 
 from chase_jax import constants as const
 from chase_jax.domain.domain import Domain
@@ -46,8 +45,7 @@ def parameters(domain: Domain, dcor_form: str = "D5") -> Parameters:
         dcor_form: Meaning of dcor.
     """
     cells = domain.cells
-    classes = np.asarray(domain.vegetation_class)
-    plants = vegetation.from_class(classes, domain.leaf_area_index)
+    plants = vegetation.from_class(domain.vegetation_class, domain.leaf_area_index)
     at = domain.glacier_cell
     return Parameters(
         land=land.Parameters(

@@ -100,7 +100,7 @@ def maps(model: Chase, state: State, fluxes: Fluxes, names: tuple[str, ...]) -> 
 class Program:
     """A model ready to advance chunks of days; see :func:`build`."""
 
-    layer_thickness = LAYER_THICKNESS
+    layer_thickness: tuple[float, ...] = LAYER_THICKNESS
 
     def __init__(
         self, model: Chase, gauge_cell: np.ndarray, grids: tuple[str, ...], daily: tuple[str, ...], report: str
@@ -234,7 +234,7 @@ class Program:
 
 def _no_weather(cells: int) -> atmosphere.Forcing:
     value = jnp.zeros(cells)
-    return atmosphere.Forcing(*[value] * 8, day_of_year=jnp.zeros(()))
+    return atmosphere.Forcing(value, value, value, value, value, value, value, value, jnp.zeros(()))
 
 
 def build(

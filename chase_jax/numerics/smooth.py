@@ -97,11 +97,11 @@ def power(base: jax.Array, exponent: float | jax.Array) -> jax.Array:
 
 
 def safe_sqrt(x: jax.Array, floor: float = 1e-30) -> jax.Array:
-    """Square root whose argument is kept at or above `floor`, so that the derivative stays finite."""
+    """Square root whose argument `x` is kept at or above `floor`, so that the derivative stays finite."""
     return jnp.sqrt(jnp.where(x > floor, x, floor))
 
 
 def safe_divide(numerator: jax.Array, denominator: jax.Array, otherwise: float = 0.0) -> jax.Array:
-    """Quotient where `denominator` is not zero, `otherwise` elsewhere, with finite derivatives in both."""
+    """`numerator` over `denominator` where that is not zero, `otherwise` elsewhere, with finite derivatives in both."""
     valid = denominator != 0.0
     return jnp.where(valid, numerator / jnp.where(valid, denominator, 1.0), otherwise)

@@ -241,4 +241,4 @@ def wet_fraction(
             liquid[component] / LIQUID_CAPACITY[component] + frozen[component] / SNOW_CAPACITY[component], capacity
         )
         fractions.append(smooth.power(jnp.minimum(filling, 1.0), WET_EXPONENT))
-    return tuple(fractions)
+    return fractions[0], fractions[1], fractions[2]

@@ -94,7 +94,7 @@ def from_texture(sand: PerCell, clay: PerCell) -> Parameters:
     exponent = 2.91 + 15.9 * clay_
     air_entry = 0.010 * 10.0 ** (1.88 - 1.31 * sand_)
     saturated = 7.0556e-6 * 10.0 ** (-0.884 + 1.53 * sand_)
-    leaves = Parameters(
+    leaves = dict(
         porosity=porosity,
         exponent=exponent,
         air_entry_suction=air_entry,
@@ -106,7 +106,7 @@ def from_texture(sand: PerCell, clay: PerCell) -> Parameters:
         sand=sand_,
         clay=clay_,
     )
-    return jax.tree.map(jnp.asarray, leaves)
+    return Parameters(**{name: jnp.asarray(values) for name, values in leaves.items()})
 
 
 def pore_capacity(parameters: Parameters, thickness: tuple[float, ...] = LAYER_THICKNESS) -> PerLayerCell:

@@ -23,6 +23,9 @@ Source: pollard1995; foley1996.
 
 from __future__ import annotations
 
+import functools
+import operator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import equinox as eqx
@@ -93,6 +96,11 @@ def implicit_conductance(conductance: PerCell, fraction: PerCell, heat_capacity:
 
 
 @fenced()
+def _total(parts: Iterable[PerCell]) -> PerCell:
+    """Sum of arrays."""
+    return functools.reduce(operator.add, parts)
+
+
 def _iterate(known: surfaces.Known, guess: surfaces.Guess) -> tuple[surfaces.Guess, Fluxes]:
     """Linearise at the guess, solve, and evaluate every flux from the linear system.
 
@@ -131,15 +139,15 @@ def _iterate(known: surfaces.Known, guess: surfaces.Guess) -> tuple[surfaces.Gue
         row.humidity + row.slope * change - levels[level][1]
         for row, change, level in zip(rows, changes, surfaces.LEVELS, strict=True)
     ]
-    sensible = sum(row.heat * (row.warmth + change) for row, change in zip(rows, changes, strict=True))
-    sensible = sensible - sum(row.heat * levels[level][0] for row, level in zip(rows, surfaces.LEVELS, strict=True))
+    sensible = _total(row.heat * (row.warmth + change) for row, change in zip(rows, changes, strict=True))
+    sensible -= _total(row.heat * levels[level][0] for row, level in zip(rows, surfaces.LEVELS, strict=True))
     evaporated = [wet * deficit for wet, deficit in zip(exchange.wet, deficits, strict=True)]
     water = tuple(leaves.water)
     limited = [
         evaporation.limit_to_store(evaporated[j], water[j], air.vapor_enthalpy, on_surface[j], known.dt)
         for j in range(3)
     ]
-    sensible_heat = const.SPECIFIC_HEAT_AIR * sensible + sum(extra for _, extra in limited)
+    sensible_heat = const.SPECIFIC_HEAT_AIR * sensible + _total(extra for _, extra in limited)
     transpiration = [exchange.stomata[j] * deficits[j] for j in surfaces.TRANSPIRING]
     fluxes = Fluxes(
         canopy_evaporation=jnp.stack([realised for realised, _ in limited]),
@@ -147,7 +155,7 @@ def _iterate(known: surfaces.Known, guess: surfaces.Guess) -> tuple[surfaces.Gue
         soil_evaporation=evaporated[3],
         snow_sublimation=evaporated[4],
         sensible_heat=sensible_heat,
-        net_longwave=sum(
+        net_longwave=_total(
             flux - slope * change for flux, slope, change in zip(radiation, emission, changes, strict=True)
         ),
         # at constant mass, so less what the lost water held

@@ -173,7 +173,8 @@ def exchange(known: Known, guess: Guess) -> Exchange:
     soil_heat, snow_heat = (1.0 - ground.snow_fraction) * c.soil, ground.snow_fraction * c.snow
     share = evaporation.soil_share(ground.soil_wetness, saturation[3].slope, guess.air_temperatures[1], c.soil)
     pores = ground.soil_humidity + (1.0 - ground.soil_humidity) * dew[3]
-    relative = (1.0, 1.0, 1.0, pores, 1.0)
+    saturated = jnp.ones_like(pores)
+    relative = (saturated, saturated, saturated, pores, saturated)
     return Exchange(
         above=c.above,
         between=c.between,
