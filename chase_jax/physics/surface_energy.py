@@ -95,12 +95,12 @@ def implicit_conductance(conductance: PerCell, fraction: PerCell, heat_capacity:
     return per_land / (1.0 + per_land * dt / heat_capacity)
 
 
-@fenced()
 def _total(parts: Iterable[PerCell]) -> PerCell:
     """Sum of arrays."""
     return functools.reduce(operator.add, parts)
 
 
+@fenced()
 def _iterate(known: surfaces.Known, guess: surfaces.Guess) -> tuple[surfaces.Guess, Fluxes]:
     """Linearise at the guess, solve, and evaluate every flux from the linear system.
 
