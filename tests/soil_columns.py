@@ -28,7 +28,7 @@ def loam(n_cells=1, **changes):
         "sand": 0.42,
         "clay": 0.18,
     }
-    return soil_hydraulics.Parameters(**{k: jnp.full(n_cells, v) for k, v in (values | changes).items()})
+    return soil_hydraulics.Parameters(**{k: jnp.full(n_cells, v, dtype=float) for k, v in (values | changes).items()})
 
 
 def textures(n_cells, seed):

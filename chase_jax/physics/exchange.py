@@ -39,7 +39,7 @@ class Parameters(eqx.Module):
     @classmethod
     def default(cls, n_cells: int) -> Parameters:
         """C = 0.03 in all `n_cells` cells, in the middle of the range in which base flow responds to it."""
-        return cls(baseflow_factor=jnp.full(n_cells, 0.03))
+        return cls(baseflow_factor=jnp.full(n_cells, 0.03, dtype=float))
 
 
 class Exchange(eqx.Module):

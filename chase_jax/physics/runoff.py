@@ -47,7 +47,9 @@ class Parameters(eqx.Module):
         Puddles of less (4.5 mm in IBIS) overflow in a step of hours although the soil would take their water.
         """
         require_choice(form, "form", FORMS)
-        return cls(dcor=jnp.full(n_cells, START[form]), puddle_capacity=jnp.full(n_cells, 10.0))
+        return cls(
+            dcor=jnp.full(n_cells, START[form], dtype=float), puddle_capacity=jnp.full(n_cells, 10.0, dtype=float)
+        )
 
 
 class Partition(eqx.Module):

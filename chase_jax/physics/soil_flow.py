@@ -98,7 +98,7 @@ class Stores(eqx.Module):
     exfiltration: PerCell
 
 
-@fenced(static=("h",))
+@fenced()
 def substep(column: Column, stores: Stores, remaining: jax.Array, h: float) -> Stores:
     """One implicit sub-step of the column.
 
@@ -203,7 +203,7 @@ def _interpolated_saturation(column, saturation, functions):
 _FORMS = dict(zip(FLUXES, (_matric_flux_potential, _interpolated_saturation), strict=True))
 
 
-@fenced(static=("h",))
+@fenced()
 def _solve_changes(column, flow, by_upper, by_lower, entering, entering_slope, h):
     """Changes of saturation that make the linearised flows and the storage change agree."""
     last = len(flow) - 1
@@ -218,7 +218,7 @@ def _solve_changes(column, flow, by_upper, by_lower, entering, entering_slope, h
     return tridiagonal.solve(tuple(lower), tuple(diagonal), tuple(upper), tuple(right))
 
 
-@fenced(static=("h",))
+@fenced()
 def _limit_to_donors(spare, entering, flow, h):
     """Flows scaled so that no layer gives more than it has; the second pass counts the inflow the first allowed."""
     small = 1.0 - 16.0 * jnp.finfo(entering.dtype).eps

@@ -109,7 +109,7 @@ class HeatFluxes(eqx.Module):
     uptake_heat: PerCell
 
 
-@fenced(static=("dt", "iterations", "thickness"))
+@fenced(static=("iterations", "thickness"))
 def step(
     parameters: soil_hydraulics.Parameters,
     enthalpy: PerLayerCell,

@@ -11,6 +11,8 @@ parameter is (cell,) and one logarithm and one exponential per layer give K, $\P
 
 from __future__ import annotations
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -116,7 +118,7 @@ def pore_capacity(parameters: Parameters, thickness: tuple[float, ...] = LAYER_T
         parameters: Soil, leaves (cell,).
         thickness (layer): Layer thickness, m.
     """
-    return const.WATER_DENSITY * jnp.asarray(thickness)[:, None] * parameters.porosity
+    return const.WATER_DENSITY * jnp.asarray(thickness, dtype=parameters.porosity.dtype)[:, None] * parameters.porosity
 
 
 def dry_heat_capacity(parameters: Parameters, thickness: tuple[float, ...] = LAYER_THICKNESS) -> PerLayerCell:
@@ -126,7 +128,7 @@ def dry_heat_capacity(parameters: Parameters, thickness: tuple[float, ...] = LAY
         parameters: Soil, leaves (cell,).
         thickness (layer): Layer thickness, m.
     """
-    return jnp.asarray(thickness)[:, None] * parameters.solid_heat_capacity
+    return jnp.asarray(thickness, dtype=parameters.porosity.dtype)[:, None] * parameters.solid_heat_capacity
 
 
 def suction(parameters: Parameters, saturation: jax.Array) -> jax.Array:
@@ -208,7 +210,7 @@ def thermal_conductivity(parameters: Parameters, liquid_fraction: jax.Array, ice
     Source:
         foley1996.
     """
-    gain = np.log(WATER_CONDUCTIVITY_RATIO) * liquid_fraction + np.log(ICE_CONDUCTIVITY_RATIO) * ice_fraction
+    gain = math.log(WATER_CONDUCTIVITY_RATIO) * liquid_fraction + math.log(ICE_CONDUCTIVITY_RATIO) * ice_fraction
     return parameters.dry_conductivity * jnp.exp(gain)
 
 

@@ -247,7 +247,7 @@ def step(
 
     zero = jnp.zeros_like(supply)
     start = soil_flow.Stores(liquid, state.puddle * liquid_share, aquifer_storage, zero, zero, zero)
-    remaining = dt * (1.0 - jnp.arange(substeps) / substeps)
+    remaining = dt * (1.0 - jnp.arange(substeps, dtype=supply.dtype) / substeps)
     end, _ = jax.lax.scan(jax.checkpoint(_body), start, remaining)
 
     # Flows between layers from the change of the stores, bottom up: exact, and cheaper than adding up sub-steps.

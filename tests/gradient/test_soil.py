@@ -49,7 +49,7 @@ def test_derivative_agrees_with_differences():
     parameters, aquifer = setting()
     saturation = jnp.asarray(np.random.default_rng(5).uniform(0.4, 0.8, (6, CELLS)))
     temperature = jnp.asarray(np.random.default_rng(6).uniform(276.0, 295.0, (6, CELLS)))
-    state = soil_columns.state_of(parameters, saturation, temperature, jnp.full(CELLS, 1.0))
+    state = soil_columns.state_of(parameters, saturation, temperature, jnp.full(CELLS, 1.0, dtype=float))
     fluxes = soil_columns.random_fluxes(CELLS, 7, 0.5)
     fluxes["evaporation"] = jnp.full(CELLS, 3e-5)
     arguments = arguments_of(parameters, aquifer, state, aquifer.storage, fluxes)
@@ -75,7 +75,7 @@ def test_derivatives_are_finite_in_extremes(name, rain):
     full = aquifer.thickness * aquifer.specific_yield
     storage = full * jnp.array([0.0, 0.5, 1.0, 1.0, 1.0]) + jnp.array([0.0, 0.0, 0.0, 0.005, 0.0125])
     state = soil_columns.state_of(
-        parameters, jnp.full(shape, saturation), jnp.full(shape, temperature), jnp.full(CELLS, puddle)
+        parameters, jnp.full(shape, saturation), jnp.full(shape, temperature), jnp.full(CELLS, puddle, dtype=float)
     )
     zero = jnp.zeros(CELLS)
     fluxes = {

@@ -27,8 +27,8 @@ def direct_share(form, dcor, rain=1e-3, filling=FILLING, puddle=2.0):
         3600.0,
     )
     np.testing.assert_allclose(out.direct_runoff + out.supply, rain, rtol=1e-14)
-    np.testing.assert_allclose(out.direct_runoff_heat, 40.0 * out.direct_runoff, rtol=1e-12)
-    np.testing.assert_allclose(out.supply_heat, 40.0 * out.supply, rtol=1e-12)
+    np.testing.assert_allclose(out.direct_runoff_heat, 40.0 * out.direct_runoff, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(out.supply_heat, 40.0 * out.supply, rtol=1e-12, atol=1e-14)
     return out.direct_runoff / rain, out
 
 

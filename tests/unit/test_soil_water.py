@@ -83,8 +83,8 @@ def test_wetness_counts_puddles():
 
 def test_frozen_ground_sheds_what_unfrozen_ground_takes():
     parameters = loam()
-    _, _, warm = stepped(parameters, uniform(parameters, 0.7), supply=2e-3)
-    _, _, cold = stepped(parameters, uniform(parameters, 0.7, temperature=266.0), supply=2e-3)
+    _, _, warm = stepped(parameters, uniform(parameters, 0.9), supply=2e-3)
+    _, _, cold = stepped(parameters, uniform(parameters, 0.9, temperature=266.0), supply=2e-3)
     assert float(warm.puddle_runoff[0]) == 0.0
     assert float(cold.infiltration[0]) < 0.2 * float(warm.infiltration[0])
     assert float(cold.puddle_runoff[0]) > 0.4e-3
