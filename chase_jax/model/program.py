@@ -6,6 +6,7 @@ same bits however it is cut.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import equinox as eqx
@@ -122,20 +123,21 @@ class Program:
 
     def totals(self) -> dict[str, Any]:
         """The sums of a month, zero."""
-        state, forcing = self.initial_state(), _no_weather(self.model.domain.cells)
-        columns = self.model.columns()
-
-        def shape(state, forcing):
-            new, fluxes = self.model.step(state, forcing, columns)
-            terms = budget.terms(self.model.domain, state, new, fluxes)
-            return maps(self.model, new, fluxes, self._grids), terms
-
-        found, terms = jax.tree.map(
-            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(shape, state, forcing)
-        )
+        found, terms = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), self._summed)
         worst = {name: jnp.zeros(()) for name in RESIDUALS}
         places = {name: jnp.zeros(2) for name in RESIDUALS}
         return {"maps": found, "terms": terms, "worst": worst, "places": places, "days": jnp.zeros(())}
+
+    @functools.cached_property
+    def _summed(self) -> Any:
+        """Shapes of maps and budget terms; found by tracing the model, which takes seconds, so once."""
+
+        def day(forcing: atmosphere.Forcing) -> Any:
+            state = self.initial_state()
+            new, fluxes = self.model.step(state, forcing)
+            return maps(self.model, new, fluxes, self._grids), budget.terms(self.model.domain, state, new, fluxes)
+
+        return jax.eval_shape(day, _no_weather(self.model.domain.cells))
 
     def advance(
         self, state: State, totals: Any, forcing: atmosphere.Forcing, count: int

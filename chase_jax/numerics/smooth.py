@@ -70,19 +70,6 @@ def scaled_minimum(a: jax.Array, b: jax.Array) -> jax.Array:
     return lower / jnp.sqrt(jnp.sqrt(jnp.sqrt(1.0 + fourth * fourth)))
 
 
-def soft_clip(x: jax.Array, width: float | jax.Array) -> jax.Array:
-    r"""Smooth clip to [0, 1]: $w[\ln(1+e^{x/w}) - \ln(1+e^{(x-1)/w})]$, slope nowhere above 1.
-
-    Args:
-        x: Argument, 1.
-        width: Width of both bends w, 1, > 0.
-
-    Returns:
-        Values strictly between 0 and 1 (up to rounding).
-    """
-    return softplus(x, width) - softplus(x - 1.0, width)
-
-
 def power(base: jax.Array, exponent: float | jax.Array) -> jax.Array:
     r"""$x^p$ as $e^{p \ln x}$ for x >= 0, several times faster than `**`; arguments below 1e-30 count as 1e-30.
 
