@@ -6,7 +6,8 @@ jax.config.update("jax_enable_x64", True)
 
 from chase_jax.io.domain_store import open_domain  # noqa: E402
 from chase_jax.model.chase import Chase, Result, at_gauges, run, runoff_depth  # noqa: E402
-from chase_jax.model.initial import initial_state, model, parameters  # noqa: E402
+from chase_jax.model.defaults import parameters  # noqa: E402
+from chase_jax.model.initial import initial_state  # noqa: E402
 from chase_jax.workflows import simulate  # noqa: E402
 
 __all__ = [
@@ -14,7 +15,6 @@ __all__ = [
     "Result",
     "at_gauges",
     "initial_state",
-    "model",
     "open_domain",
     "parameters",
     "run",

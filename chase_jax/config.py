@@ -96,7 +96,11 @@ class Initial:
 class Solvers:
     """How rivers are solved."""
 
-    reach: str = key("tree", "solver of the rivers: fixed sweeps, or exact elimination", ("jacobi", "tree"))
+    reach: str = key(
+        "tree",
+        "solver of the rivers: exact elimination, or sweeps with elimination where they do not finish",
+        ("jacobi", "tree"),
+    )
     substeps: int | None = key(None, "routing steps a day; empty: chosen from the network", low=1)
     sweeps: int | None = key(None, "sweeps of jacobi; empty: chosen from the network", low=1)
 

@@ -87,6 +87,16 @@ _DOMAIN = (
     Variable("specific_yield", None, "specific yield of the aquifer", "1", CELL, 1e-4, 0.6),
     Variable("aquifer_conductivity", None, "lateral saturated conductivity of the aquifer", "m s-1", CELL, 0, 1),
     Variable("channel_width", None, "bankfull width of the channel", "m", CELL, 0.01, 1e5),
+    Variable(
+        "channel_bed_altitude",
+        None,
+        "altitude of the channel bed",
+        "m",
+        CELL,
+        -600,
+        9000,
+        "How far it lies below the land surface decides how deep ground water drains",
+    ),
     Variable("channel_depth", None, "bankfull depth of the channel", "m", CELL, 0.001, 500),
     Variable("channel_length", None, "length of the channel to the next cell", "m", CELL, 1, 1e6),
     Variable("latitude", "latitude", "latitude", "degree_north", CELL, -90, 90),
@@ -322,3 +332,29 @@ FORCING_OPTIONAL = tuple(v.name for v in _FORCING[6:])
 CALIBRATED = tuple(v.name for v in _PARAMETERS)
 GRIDDED_OUTPUTS = tuple(v.name for v in _FORCING[:1] + _SURFACE_FLUXES + _STORES)
 LAKE_OUTPUTS = tuple(v.name for v in _SERIES)
+
+
+def table() -> str:
+    """The table of variables in Markdown, as README.md shows it: `python -m chase_jax.variables` prints it."""
+    groups = {
+        "Domain": _DOMAIN,
+        "Predictors": _PREDICTORS,
+        "Weather": _FORCING,
+        "Parameters": _PARAMETERS,
+        "Fluxes": _SURFACE_FLUXES,
+        "Stores and states": _STORES,
+        "Series": _SERIES,
+        "Signatures": _SIGNATURES,
+    }
+    lines = ["| variable | CF standard name | unit | axes | meaning |", "|---|---|---|---|---|"]
+    for group, members in groups.items():
+        lines.append(f"| **{group}** | | | | |")
+        for v in members:
+            meaning = v.long_name + (f". {v.description}" if v.description else "")
+            standard = f"`{v.standard_name}`" if v.standard_name else ""
+            lines.append(f"| `{v.name}` | {standard} | {v.units} | {' '.join(v.dims)} | {meaning} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())

@@ -23,6 +23,9 @@ What is odd in these data, and what is done about it:
   group and are filled from the nearest cell.
 * **The terrain** has filled depressions (90 km of the Moselle at 186 m), so that river altitudes are rebuilt
   (:func:`data_prep.hydrography.river_profile`).
+* **Land surface and river bed** are two altitudes: the bed lies below the terrain at the fine cell of largest
+  accumulation. Terrain of 500 m hardly shows the valleys within a kilometre, so the land stands above the river at
+  least by the mean height of hillsides: local slope times mean distance to the channel, area / (4 length).
 * Gauge 00333 is a flow of the Rhine and is left out; geology has no description, so that the aquifer is uniform.
 """
 
@@ -175,8 +178,8 @@ def build_domain(
     length = np.where(np.isfinite(coarse.length), coarse.length * terrain.cell_size, straight)
     upstream_area = hydrography.accumulate(receiver, flat * size * size)
     at_exit = np.where(flat, terrain.values.ravel()[coarse.exit.ravel()], np.nan)
-    altitude = np.full(flat.size, np.nan)
-    altitude[flat] = hydrography.river_profile(
+    profile = np.full(flat.size, np.nan)
+    profile[flat] = hydrography.river_profile(
         _renumber(receiver, flat), at_exit[flat], upstream_area[flat] / 1e6, length.ravel()[flat]
     )
 
@@ -192,8 +195,14 @@ def build_domain(
         [rasters.block_mean(part, FACTOR) for part in landcover.map_leaf_area(grids["LAI_class"].values, leaf_table)]
     )
     ones = np.ones(active.shape)
+    altitude = profile.reshape(active.shape)
+    depth = np.maximum(DEPTH_FACTOR * bankfull**0.3, LEAST_DEPTH)
+    slope = rasters.block_mean(np.tan(np.deg2rad(grids["slope"].values)), FACTOR)
+    hillside = slope * size * size / (4.0 * length.reshape(active.shape))
+    surface = np.fmax(rasters.block_mean(np.where(inside, terrain.values, np.nan), FACTOR), altitude + hillside)
     fields = {
-        "surface_altitude": altitude.reshape(active.shape),
+        "surface_altitude": surface,
+        "channel_bed_altitude": altitude - depth,
         "cell_area": size * size * ones,
         "sand_fraction": sand,
         "clay_fraction": clay,
@@ -202,11 +211,11 @@ def build_domain(
         "specific_yield": SPECIFIC_YIELD * ones,
         "aquifer_conductivity": AQUIFER_CONDUCTIVITY * ones,
         "channel_width": np.maximum(WIDTH_FACTOR * np.sqrt(bankfull), LEAST_WIDTH),
-        "channel_depth": np.maximum(DEPTH_FACTOR * bankfull**0.3, LEAST_DEPTH),
+        "channel_depth": depth,
         "channel_length": length,
         **climate,
         "mean_altitude": rasters.block_mean(terrain.values, FACTOR),
-        "mean_slope": rasters.block_mean(np.tan(np.deg2rad(grids["slope"].values)), FACTOR),
+        "mean_slope": slope,
         "mean_clay_fraction": clay,
         "mean_leaf_area_index": leaf_area.mean(0),
     }
@@ -215,11 +224,14 @@ def build_domain(
     codes["vegetation_class"] = rasters.block_majority(landcover.usgs_class(grids["LAI_class"].values), FACTOR)
     domain = inputs.raster(fields | {name: np.where(active, code, 0) for name, code in codes.items()}, x, y, CRS)
     domain["leaf_area_index"].attrs["comment"] = "One-sided; woody classes of the source table halved"
-    domain["surface_altitude"].attrs["comment"] = "At the fine cell of largest accumulation, falling downstream"
+    domain["surface_altitude"].attrs["comment"] = "Mean of the cell, at least that of hillsides above the channel"
+    domain["channel_bed_altitude"].attrs["comment"] = (
+        "Below the terrain at the fine cell of largest accumulation, falling downstream"
+    )
 
     area = inside.sum() * fine_area
     error = active.sum() * size * size / 1e6 / area - 1
-    changed = np.abs(altitude - at_exit)[flat]
+    changed = np.abs(altitude.ravel() - at_exit)[flat]
     report = (
         f"catchment {area:.2f} km2; active cells {active.sum()} of {size / 1e3:g} km ({error:+.2%})\n"
         f"{corrections.text()}\n"

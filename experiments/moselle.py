@@ -27,7 +27,7 @@ def main(words: list[str]) -> pd.DataFrame:
     """Prepare, run and evaluate.
 
     Args:
-        words: Changes to conf/experiment/moselle.yaml such as "solvers=exact".
+        words: Changes to conf/experiment/moselle.yaml such as "solvers=sweeps".
 
     Returns:
         The scores.

@@ -9,6 +9,7 @@ import numpy as np
 from chase_jax import demo
 from chase_jax.io import domain_store, forcing_store
 from chase_jax.model import initial
+from chase_jax.model.chase import Chase
 
 
 def demo_model(folder, start="2001-06-15", days=30):
@@ -19,7 +20,7 @@ def demo_model(folder, start="2001-06-15", days=30):
     reader = forcing_store.open_forcing(
         paths["forcing"], domain.grid, np.asarray(domain.surface_altitude), start, end, 0.0065
     )
-    model = initial.model(domain)
+    model = Chase.default(domain)
     return model, initial.initial_state(model), reader.read(0, days)
 
 

@@ -25,6 +25,7 @@ AXIS_ALTITUDE = np.array([2300, 1150, 716, 706, 700, 698, 655, 620], float)  # m
 LAKE, LAKE_CENTER, LAKE_RADII, LAKE_LEVEL, LAKE_DEPTH = 1, (39.5, 25.0), (6.6, 2.6), 700.0, 22.0  # km and m
 FLAT_SLOPE, FLAT_CELLS = 1.5e-4, 10  # 1, of the reach above the lake, and its length in cells
 SALT_LAKE, SALT_CENTER, SALT_RADIUS, SALT_LEVEL, SALT_DEPTH = 2, (10.0, 9.0), 2.4, 1450.0, 6.0  # km and m
+INCISION, DEEPEST_INCISION = 0.25, 40.0  # 1 and m, of rivers into the land of their cell, over its fall to the next
 LEAST_FALL, LEAST_FALL_VALLEY = 3.0, 0.3  # m per cell, of the ground towards its receiving cell
 
 STEPS = {1: (0, 1), 2: (1, 1), 4: (1, 0), 8: (1, -1), 16: (0, -1), 32: (-1, -1), 64: (-1, 0), 128: (-1, 1)}
@@ -78,6 +79,10 @@ def build() -> Valley:
     glacier[glacier < 0.1] = 0.0
     nan = np.full(active.shape, np.nan)
     bankfull = 5e-8 * area
+    channel_depth = np.where(water, np.nan, np.maximum(1.25 * bankfull**0.3, 0.6))
+    fall_to_next = altitude - altitude.flat[np.where(receiver >= 0, receiver, np.arange(receiver.size))].reshape(
+        active.shape
+    )
     vegetation = _vegetation(altitude, noise, in_lake, in_salt, glacier, area, shadow)
     sand = np.clip(0.42 + 0.16 * noise[3] - 0.10 * (altitude < 900) + 0.12 * basin, 0.12, 0.80)
     clay = np.clip(0.22 - 0.10 * noise[3] + 0.06 * noise[4] + 0.05 * (altitude < 900), 0.05, 0.45)
@@ -104,7 +109,8 @@ def build() -> Valley:
         "specific_yield": 0.03 + 0.12 * plain,
         "aquifer_conductivity": 10 ** (-5.5 + 1.3 * plain),
         "channel_width": np.where(water, np.nan, np.maximum(7.2 * bankfull**0.5, 5.0)),
-        "channel_depth": np.where(water, np.nan, np.maximum(1.25 * bankfull**0.3, 0.6)),
+        "channel_depth": channel_depth,
+        "channel_bed_altitude": altitude - np.minimum(INCISION * fall_to_next, DEEPEST_INCISION) - channel_depth,
     }
     fields |= {name: np.where(active, fields[name], nan) for name, v in fields.items() if v.dtype == float}
     ice = _accumulate(receiver, np.nan_to_num(glacier).ravel(), filled)

@@ -36,7 +36,10 @@ DEFAULTS = {
     "aquifer_conductivity": 1e-5,  # m s-1, fine sand or fractured rock
 }
 """What stands where a domain file is silent; channels and lake beds have defaults of their own."""
-MAY_BE_MISSING = ("lake_bed_altitude", "lake_sill_altitude", "channel_width", "channel_depth", "channel_length")
+MAY_BE_MISSING = (
+    *("lake_bed_altitude", "lake_sill_altitude"),
+    *("channel_bed_altitude", "channel_width", "channel_depth", "channel_length"),
+)
 LAKE_DEPTH = 5.0  # m, of a lake patch below the surface where no bed is given; it spills at the bed of its channel
 LARGEST_CHANNEL_FRACTION = 0.5  # 1, of a cell; wider water should be a lake or a patch
 
@@ -181,7 +184,8 @@ def _assemble(grid: Grid, tree: Drainage, packed: dict[str, np.ndarray]) -> Doma
 
     standing = patch | (lake_index > 0)
     shape = channels.geometry(area, np.asarray(tree.upstream_area), np.asarray(tree.length), standing | sink, packed)
-    channel_bed = surface - shape.depth
+    given = packed["channel_bed_altitude"]
+    channel_bed = np.where(np.isnan(given), surface - shape.depth, np.minimum(given, surface - shape.depth))
     lake_bed, sill = packed["lake_bed_altitude"], packed["lake_sill_altitude"]
     lake = patch & (lake_index > 0)
     lake_bed = np.where(lake & np.isnan(lake_bed), surface - LAKE_DEPTH, lake_bed)

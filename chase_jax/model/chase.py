@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from chase_jax import constants as const
 from chase_jax.domain.domain import Domain
-from chase_jax.model import budget, glacier_tile, land, surface_water
+from chase_jax.model import budget, defaults, glacier_tile, land, surface_water
 from chase_jax.model.containers import Fluxes, Parameters, Solvers, State
 from chase_jax.numerics.scan import checkpointed_scan, from_blocks, to_blocks
 from chase_jax.physics import atmosphere, groundwater, river, seepage, soil_hydraulics
@@ -42,6 +42,37 @@ class Chase(eqx.Module):
     parameters: Parameters
     solvers: Solvers
     options: land.Options
+
+    def __init__(self, domain: Domain, parameters: Parameters, solvers: Solvers, options: land.Options) -> None:
+        """A model of given parts; the geometry follows from the domain."""
+        self.domain, self.parameters, self.solvers, self.options = domain, parameters, solvers, options
+        self.geometry = surface_water.Geometry.from_domain(domain)
+
+    @classmethod
+    def default(
+        cls,
+        domain: Domain,
+        parameters: Parameters | None = None,
+        solvers: Solvers | None = None,
+        options: land.Options | None = None,
+    ) -> Chase:
+        """The model of a domain; what is not given is the default.
+
+        Args:
+            domain: The domain.
+            parameters: Parameters.
+            solvers: Solvers of rivers, lakes and aquifer; steps chosen from the network if not given.
+            options: Steps of the land surface and variants of processes.
+        """
+        options = options or land.Options()
+        parameters = defaults.parameters(domain, options.dcor_form) if parameters is None else parameters
+        if solvers is None:
+            geometry, interval = (
+                surface_water.Geometry.from_domain(domain),
+                const.SECONDS_PER_DAY / options.land_substeps,
+            )
+            solvers = Solvers(surface_water.choose_solver(parameters.channel, geometry, "tree", interval)[0])
+        return cls(domain, parameters, solvers, options)
 
     def step(self, state: State, forcing: atmosphere.Forcing, columns: Any = None) -> tuple[State, Fluxes]:
         """Advance every store of water and heat by one day.
@@ -80,7 +111,9 @@ class Chase(eqx.Module):
             length = dt / self.options.land_substeps
             seeping = self._seepage(storage, water, length)
             lateral = runoff * d.land_fraction * to_flow + steady + seeping
-            water, flow = surface_water.step(p.channel, self.geometry, water, lateral, length, self.solvers.reach)
+            water, flow = surface_water.step(
+                p.channel, self.geometry, water, lateral, length, self.solvers.reach, self.solvers.lake
+            )
             # losses that found no water: evaporation goes without, seepage stays in the aquifer
             dry = jnp.minimum(flow.unmet_loss, jnp.maximum(evaporation, 0.0))
             seeping = seeping + flow.unmet_loss - dry
@@ -121,7 +154,6 @@ class Chase(eqx.Module):
             + share * (lake.net_shortwave + lake.net_longwave),
             discharge=discharge,
             outflow=outflow,
-            routing_residual=jnp.max(flow.residual),
             residuals=budget.no_residuals(d.cells),
         )
         energy = jnp.maximum(jnp.abs(today.open_water_residual), today.fluxes.energy_residual)
@@ -192,13 +224,23 @@ class Chase(eqx.Module):
             storage,
             table.storage_coefficient,
             table.depth,
-            d.bed_depth,
+            drainage_depth(d.bed_depth, p.aquifer.thickness),
             surface_water.depth(p.channel, self.geometry, water),
             water.volume,
             area,
             d.cell_area,
             length,
         )
+
+
+def drainage_depth(bed_depth: PerCell, aquifer_thickness: PerCell) -> PerCell:
+    """Depth to which open water drains the aquifer, m: that of its bed, or of the aquifer if the bed lies below it.
+
+    Args:
+        bed_depth (cell,): Depth of the bed below the land surface, m.
+        aquifer_thickness (cell,): Thickness of the aquifer below the soil column, m.
+    """
+    return jnp.minimum(bed_depth, soil_hydraulics.COLUMN_DEPTH + aquifer_thickness)
 
 
 class Result(eqx.Module):
@@ -238,7 +280,7 @@ def run(
         forcing: Weather with a leading time axis on every leaf.
         record: What to stack of every day, a function of the new state and the day's fluxes.
         mean: What to average over the days, likewise.
-        block: Days between kept states in reverse mode; None keeps every day's.
+        block: Days between the states that reverse mode keeps; None for one.
     """
     columns = model.columns()
 

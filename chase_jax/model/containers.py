@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import equinox as eqx
-import jax
 
 from chase_jax.model import glacier_tile, land, surface_water
 from chase_jax.numerics.jacobi import Jacobi
+from chase_jax.numerics.krylov import ConjugateGradient
 from chase_jax.numerics.tree import Tree
 from chase_jax.physics import channel, groundwater, seepage
 from chase_jax.typing import PerCell, Scalar
@@ -52,10 +52,12 @@ class Solvers(eqx.Module):
     Attributes:
         reach: Solver of the rivers and its longest step.
         aquifer: Solver of the aquifer, one step a day.
+        lake: Conjugate gradients of the lake patches.
     """
 
     reach: Tree | Jacobi
     aquifer: groundwater.Explicit | groundwater.Implicit = groundwater.Implicit()
+    lake: ConjugateGradient = surface_water.LAKE_SOLVER
 
 
 class Residuals(eqx.Module):
@@ -97,7 +99,6 @@ class Fluxes(eqx.Module):
         net_radiation: Of all tiles.
         discharge (cell,): To the next cell or out, m3 s-1, signed.
         outflow (cell,): Out of the domain, m3 s-1.
-        routing_residual (): Largest error of depth that the reach solver left, m.
         residuals: What does not add up.
     """
 
@@ -116,7 +117,6 @@ class Fluxes(eqx.Module):
     net_radiation: PerCell
     discharge: PerCell
     outflow: PerCell
-    routing_residual: jax.Array
     residuals: Residuals
 
     @property

@@ -1,32 +1,25 @@
-"""Defaults of a domain, and a cold start."""
+"""A cold start."""
 
 from __future__ import annotations
 
-import equinox as eqx
 import jax.numpy as jnp
 
 from chase_jax import constants as const
-from chase_jax.domain.domain import Domain
 from chase_jax.model import glacier_tile, land, surface_water
-from chase_jax.model.chase import Chase
-from chase_jax.model.containers import Parameters, Solvers, State
-from chase_jax.numerics.tree import Tree
+from chase_jax.model.chase import Chase, drainage_depth
+from chase_jax.model.containers import State
+from chase_jax.model.defaults import mean_temperature
 from chase_jax.physics import (
-    atmosphere,
     canopy,
     channel,
-    exchange,
     glacier,
     groundwater,
     open_water,
     river,
-    runoff,
-    seepage,
     snow,
     soil_hydraulics,
     soil_water,
     thermodynamics,
-    vegetation,
 )
 from chase_jax.physics.soil_hydraulics import LAYER_THICKNESS
 from chase_jax.typing import PerCell
@@ -35,82 +28,6 @@ RIVER_FILLING = 0.2  # 1, of the depth of the banks
 SINK_DEPTH = 1.0  # m, water in an inland sink
 GLACIER_ICE = 5e4  # kg m-2, where nothing is known: about 55 m
 LEAST_SATURATION = 0.5  # 1
-
-
-def parameters(domain: Domain, dcor_form: str = "D5") -> Parameters:
-    """Default parameters of a domain.
-
-    Args:
-        domain: The domain.
-        dcor_form: Meaning of dcor.
-    """
-    cells = domain.cells
-    plants = vegetation.from_class(domain.vegetation_class, domain.leaf_area_index)
-    at = domain.glacier_cell
-    return Parameters(
-        land=land.Parameters(
-            atmosphere=atmosphere.Parameters.default(cells),
-            vegetation=plants,
-            leaf_area_index=jnp.asarray(domain.leaf_area_index, dtype=float),
-            canopy=canopy.Parameters.default(plants),
-            snow=snow.Parameters.default(cells),
-            soil=soil_hydraulics.from_texture(domain.sand_fraction, domain.clay_fraction),
-            runoff=runoff.Parameters.default(cells, dcor_form),
-            exchange=exchange.Parameters.default(cells),
-            open_water=open_water.Parameters.default(cells),
-        ),
-        glacier=glacier_tile.Parameters(
-            snow=snow.Parameters.default(at.shape[0]), ice=glacier.Parameters.default(mean_temperature(domain)[at])
-        ),
-        aquifer=groundwater.Parameters(
-            conductivity=jnp.asarray(domain.aquifer_conductivity, dtype=float),
-            specific_yield=jnp.asarray(domain.specific_yield, dtype=float),
-            thickness=jnp.asarray(domain.aquifer_thickness, dtype=float),
-        ),
-        seepage=seepage.Parameters.default(cells),
-        channel=channel.Parameters.default(domain.channel_width, domain.channel_depth),
-    )
-
-
-def model(
-    domain: Domain,
-    values: Parameters | None = None,
-    solvers: Solvers | None = None,
-    options: land.Options | None = None,
-) -> Chase:
-    """The model of a domain; what is not given is the default.
-
-    Args:
-        domain: The domain.
-        values: Parameters.
-        solvers: Solvers of rivers and aquifer.
-        options: Steps and variants.
-    """
-    options = options or land.Options()
-    values = parameters(domain, options.dcor_form) if values is None else values
-    geometry = surface_water.Geometry.from_domain(domain)
-    return Chase(domain, geometry, values, solvers or Solvers(Tree()), options)
-
-
-def jacobi_model(chase: Chase, time_step: float = 900.0, sweeps: int = 8) -> tuple[Chase, str]:
-    """The same model with sweeps that its network needs, and a sentence about them.
-
-    Args:
-        chase: A model.
-        time_step: Longest routing step, s.
-        sweeps: Sweeps a step outside stiff reaches.
-    """
-    solver, report = surface_water.choose_jacobi(chase.parameters.channel, chase.geometry, time_step, sweeps)
-    return eqx.tree_at(lambda m: m.solvers, chase, Solvers(solver, chase.solvers.aquifer)), report
-
-
-def mean_temperature(domain: Domain) -> PerCell:
-    """A guess of the mean annual air temperature from latitude and altitude (cell,), K.
-
-    Args:
-        domain: The domain.
-    """
-    return 300.15 - 0.35 * jnp.abs(domain.latitude) - 0.006 * domain.surface_altitude
 
 
 def initial_state(chase: Chase, temperature: PerCell | None = None) -> State:
@@ -122,7 +39,7 @@ def initial_state(chase: Chase, temperature: PerCell | None = None) -> State:
     """
     d, p = chase.domain, chase.parameters
     temperature = mean_temperature(d) if temperature is None else temperature
-    table = d.bed_depth - RIVER_FILLING * d.channel_depth
+    table = drainage_depth(d.bed_depth, p.aquifer.thickness) - RIVER_FILLING * d.channel_depth
     middle = jnp.cumsum(jnp.asarray(LAYER_THICKNESS)) - 0.5 * jnp.asarray(LAYER_THICKNESS)
     height = jnp.maximum(table - middle[:, None], 0.0)
     moist = jnp.maximum(p.land.soil.field_capacity, LEAST_SATURATION)

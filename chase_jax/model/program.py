@@ -20,7 +20,6 @@ from chase_jax.domain.domain import Domain
 from chase_jax.model import budget, initial, land, surface_water
 from chase_jax.model.chase import Chase
 from chase_jax.model.containers import Fluxes, Solvers, State
-from chase_jax.numerics.tree import Tree
 from chase_jax.physics import atmosphere, soil_hydraulics, soil_water
 from chase_jax.physics import snow as snow_process
 from chase_jax.physics.soil_hydraulics import LAYER_THICKNESS
@@ -262,8 +261,8 @@ def build(
         domain: The domain.
         parameters: (cell,) values of dcor, baseflow_factor and manning_roughness where they are given.
         reach: "jacobi" or "tree".
-        reach_substeps: Routing steps a day; None for 96.
-        reach_sweeps: Sweeps of "jacobi" outside stiff reaches; None for 8.
+        reach_substeps: Routing steps a day; None to choose them from the network.
+        reach_sweeps: Sweeps of "jacobi"; None to choose them from the network.
         land_substeps: Sub-steps of the land surface a day.
         soil_substeps: Soil-water steps in each of them.
         dcor_form: Meaning of dcor.
@@ -279,7 +278,7 @@ def build(
     """
     require(precision == "float64", f"precision is '{precision}', which this version does not offer; use float64.")
     options = land.Options(land_substeps, soil_substeps, dcor_form, storm, soil_flux)
-    model = initial.model(domain, options=options)
+    model = Chase.default(domain, options=options)
     places = {
         "dcor": lambda m: m.parameters.land.runoff.dcor,
         "baseflow_factor": lambda m: m.parameters.land.exchange.baseflow_factor,
@@ -287,10 +286,10 @@ def build(
     }
     for name, values in parameters.items():
         model = eqx.tree_at(places[name], model, jnp.asarray(values, dtype=float))
-    time_step = const.SECONDS_PER_DAY / (reach_substeps or 96)
-    report = f"Reaches: exact elimination in steps of {time_step:g} s."
-    if reach == "tree":
-        model = eqx.tree_at(lambda m: m.solvers, model, Solvers(Tree(time_step), model.solvers.aquifer))
-    else:
-        model, report = initial.jacobi_model(model, time_step, reach_sweeps or 8)
+    interval = const.SECONDS_PER_DAY / land_substeps
+    time_step = const.SECONDS_PER_DAY / reach_substeps if reach_substeps else None
+    solver, report = surface_water.choose_solver(
+        model.parameters.channel, model.geometry, reach, interval, time_step, reach_sweeps
+    )
+    model = eqx.tree_at(lambda m: m.solvers, model, Solvers(solver, model.solvers.aquifer, model.solvers.lake))
     return Program(model, np.asarray(gauge_cell), grids, daily_grids, report)

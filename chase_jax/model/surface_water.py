@@ -21,14 +21,17 @@ import numpy as np
 from chase_jax.domain.domain import Domain
 from chase_jax.domain.lakes import Lakes
 from chase_jax.numerics.graph import EdgeList, limit_outflow
-from chase_jax.numerics.jacobi import Jacobi, block
+from chase_jax.numerics.jacobi import Jacobi
 from chase_jax.numerics.krylov import ConjugateGradient
 from chase_jax.numerics.tree import Tree
 from chase_jax.physics import channel, lake, river
 from chase_jax.typing import PerCell, PerEdge, Scalar
 
-LAKE_SOLVER = ConjugateGradient(tolerance=1e-9, max_steps=1000)
+LAKE_SOLVER = ConjugateGradient(tolerance=1e-10, max_steps=1000)
 NO_DISCHARGE = 1e-30  # m3 s-1; smaller discharges count as none
+SPREAD = 6 * 3600.0  # s, how much the steps of the routing may spread a wave on its longest way
+SHORTEST_STEP, LONGEST_STEP = 300.0, 3600.0  # s, between which a routing step is chosen
+FEWEST_SWEEPS, MOST_SWEEPS = 4, 16  # between which the sweeps of Jacobi are chosen; beyond, elimination costs less
 LIMITER_PASSES = 8  # 1; through-flow up to this Courant number passes the limiter unthrottled
 
 
@@ -195,35 +198,50 @@ class _Move(eqx.Module):
     lake_change: Scalar
 
 
-def choose_jacobi(
-    parameters: channel.Parameters, geometry: Geometry, time_step: float = 900.0, sweeps: int = 8
-) -> tuple[Jacobi, str]:
-    """Jacobi solver that suffices for a network, and a sentence that says how.
+def choose_solver(
+    parameters: channel.Parameters,
+    geometry: Geometry,
+    reach: str,
+    interval: float,
+    time_step: float | None = None,
+    sweeps: int | None = None,
+) -> tuple[Tree | Jacobi, str]:
+    r"""Solver of the reaches with the step, and the sweeps, that a network calls for, and a sentence that says why.
 
-    Cells that need many sweeps in a flood (flat or wide reaches and what they back up) are relaxed as blocks.
+    Backward Euler spreads a wave that travels for a time T by $\sqrt{T\,\Delta t}$. The step is the longest that
+    divides the interval and keeps this below six hours on the longest way through the network. The sweeps are those
+    that nine tenths of the cells need in a flood; steps in which the rest is not finished are solved by elimination.
 
     Args:
         parameters: Channels.
         geometry: Channels and lakes.
-        time_step: Longest routing step, s.
-        sweeps: Sweeps a step outside the blocks.
+        reach: "tree" or "jacobi".
+        interval: Time between exchanges with land and aquifer, s.
+        time_step: Routing step if it is not to be chosen, s.
+        sweeps: Sweeps a step if they are not to be chosen.
 
     Returns:
         The solver and a report for the log. Runs on the host, once; not differentiable.
     """
     network = geometry.network
+    reason = ""
+    if time_step is None:
+        travel = river.travel_time(parameters, network)
+        longest = min(max(SPREAD**2 / max(travel, 1.0), SHORTEST_STEP), LONGEST_STEP)
+        time_step = interval / math.ceil(interval / longest - 1e-9)
+        spread = math.sqrt(travel * time_step) / 3600.0
+        reason = f" (a flood wave travels up to {travel / 86400.0:.2g} d and is spread by {spread:.2g} h)"
+    if reach == "tree":
+        return Tree(time_step), f"Reaches: exact elimination in steps of {time_step:g} s{reason}."
     needed = river.required_sweeps(parameters, network, time_step)
-    linked = np.asarray(network.forest.links.linked)
-    downstream = np.where(linked, np.asarray(network.forest.links.parent), -1)
-    member = 2.0 * needed > sweeps  # twice the rule: a flood may exceed the one prepared for
-    stiff = block(downstream, member)
-    worst = int(np.argmax(needed)) if needed.size else 0
-    report = (
-        f"Reaches: {sweeps} sweeps per step of {time_step:g} s; {int(member.sum())} of {needed.size} cells "
-        f"need more than half of that in a flood and are relaxed as blocks"
-        + (f" (the stiffest, cell {worst}, would need {needed[worst]:.0f})." if member.any() else ".")
+    if sweeps is None:
+        most = float(np.quantile(needed, 0.9)) if needed.size else 0.0
+        sweeps = min(max(math.ceil(most), FEWEST_SWEEPS), MOST_SWEEPS)
+    unfinished = int((needed > sweeps).sum())
+    return Jacobi(time_step, sweeps), (
+        f"Reaches: {sweeps} sweeps in steps of {time_step:g} s{reason}; {unfinished} of {needed.size} cells need more "
+        f"in a flood, up to {needed.max(initial=0.0):.0f}: steps that leave over 1 mm are solved by elimination."
     )
-    return Jacobi(stiff=stiff, time_step=time_step, sweeps=sweeps), report
 
 
 def _substep(

@@ -89,6 +89,9 @@ def safe_sqrt(x: jax.Array, floor: float = 1e-30) -> jax.Array:
 
 
 def safe_divide(numerator: jax.Array, denominator: jax.Array, otherwise: float = 0.0) -> jax.Array:
-    """`numerator` over `denominator` where that is not zero, `otherwise` elsewhere, with finite derivatives in both."""
-    valid = denominator != 0.0
+    """`numerator` over `denominator` where that is above 1e-30 in size, `otherwise` elsewhere; derivatives are finite.
+
+    A store that decays exponentially never gets to zero, and the square of what is left underflows long before.
+    """
+    valid = jnp.abs(denominator) > TINY
     return jnp.where(valid, numerator / jnp.where(valid, denominator, 1.0), otherwise)

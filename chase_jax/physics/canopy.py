@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 DRIP_TIME = 7200.0  # s, e-folding time of liquid, foley1996
 UNLOADING_TIME = 43200.0  # s, e-folding time of snow, foley1996
 WET_EXPONENT = 2.0 / 3.0  # 1, deardorff1978
-# Upper leaves, upper stems, low vegetation, per unit two-sided area: foley1996.
-LIQUID_CAPACITY = (0.20, 0.40, 0.20)  # kg m-2
+# Upper leaves, upper stems, low vegetation, per unit two-sided area: foley1996, but liquid on leaves dickinson1984
+# (0.2 mm per leaf area index), whose capacity belongs to a wet fraction that may reach one, as it may here.
+LIQUID_CAPACITY = (0.10, 0.20, 0.10)  # kg m-2
 SNOW_CAPACITY = (2.0, 4.0, 2.0)  # kg m-2
 HEAT_CAPACITY = (2109.0, 1.25e4, 8436.0)  # J m-2 K-1
 HEAT_CAPACITY_FLOOR = 500.0  # J m-2 K-1 of land; keeps cells without vegetation regular

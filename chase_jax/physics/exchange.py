@@ -38,8 +38,8 @@ class Parameters(eqx.Module):
 
     @classmethod
     def default(cls, n_cells: int) -> Parameters:
-        """C = 0.03 in all `n_cells` cells, in the middle of the range in which base flow responds to it."""
-        return cls(baseflow_factor=jnp.full(n_cells, 0.03, dtype=float))
+        """C = 1, the law as it stands, in all `n_cells` cells."""
+        return cls(baseflow_factor=jnp.ones(n_cells))
 
 
 class Exchange(eqx.Module):

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from chase_jax.numerics import smooth
 from chase_jax.typing import PerCell
 
+DRAINAGE_TIME = 45 * 86400.0  # s, brutsaert2008
 BED_THICKNESS = 1.0  # m, of the clogged bed; choice of this project
 DISCONNECTION_WIDTH = 0.05  # m, bend where the aquifer loses contact with the bed; choice of this project
 WETTING_DEPTH = 0.05  # m, water depth at which half the bed of a losing channel is wet; choice of this project
@@ -28,15 +29,27 @@ class Parameters(eqx.Module):
     """Beds of rivers and lakes.
 
     Attributes:
-        bed_conductance (cell,): Conductivity of the bed over its thickness, s-1, >= 0; usual range 1e-7 to 1e-5.
+        bed_conductance (cell,): Conductivity of the bed over its thickness, s-1, >= 0; measured beds have 1e-7 to 1e-5.
     """
 
     bed_conductance: PerCell
 
     @classmethod
-    def default(cls, n_cells: int) -> Parameters:
-        """1e-6 s-1 in all `n_cells` cells, in the middle of the usual range."""
-        return cls(bed_conductance=jnp.full(n_cells, 1e-6))
+    def default(cls, specific_yield: PerCell, cell_area: PerCell, wetted_area: PerCell) -> Parameters:
+        r"""Conductance with which the aquifer of each cell drains with a time scale of 45 days, $S_y A / (k A_w)$.
+
+        Mature catchments of all sizes share this time scale (45 days, standard deviation 15). One channel per cell
+        stands for all its streams, so a conductance measured on a river bed would drain it far too slowly.
+
+        Args:
+            specific_yield (cell,): Specific yield S_y, 1.
+            cell_area (cell,): Area A, m2.
+            wetted_area (cell,): Area A_w of channel, lake or sink, m2, > 0.
+
+        Source:
+            brutsaert2008.
+        """
+        return cls(bed_conductance=specific_yield * cell_area / (DRAINAGE_TIME * wetted_area))
 
 
 def discharge(

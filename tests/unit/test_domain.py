@@ -50,6 +50,17 @@ def test_beds_fall_downstream_except_in_patches():
     assert (np.asarray(domain.outlet_slope)[~outlet] == 0.0).all()
 
 
+def test_a_given_bed_counts_where_it_lies_below_the_banks():
+    fields, grid = valley_fields(20, seed=4)
+    plain = build(fields, grid)
+    deep = build(fields | {"channel_bed_altitude": fields["surface_altitude"] - 30.0}, grid)
+    rivers = ~np.asarray(plain.lakes.member)
+    np.testing.assert_allclose(np.asarray(deep.bed_depth)[rivers].min(), 30.0)
+    high = build(fields | {"channel_bed_altitude": fields["surface_altitude"] + 5.0}, grid)
+    np.testing.assert_array_equal(high.bed_depth, plain.bed_depth)
+    np.testing.assert_array_equal(deep.channel_depth, plain.channel_depth)  # banks are not valley sides
+
+
 def test_a_lowered_bed_is_the_highest_that_falls():
     down, length = np.array([1, 2, 3, -1]), np.full(4, 1000.0)
     none = np.zeros(4, dtype=bool)

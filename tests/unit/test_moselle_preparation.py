@@ -39,8 +39,19 @@ def test_domain_has_the_area_of_the_gauge_and_one_outlet(paths):
     assert int(domain.drainage.outlet.sum()) == 1
     assert int(domain.drainage.sink.sum()) == 0
     np.testing.assert_allclose(np.asarray(domain.drainage.upstream_area)[gauges.cell], area, rtol=1e-12)
-    np.testing.assert_allclose(domain.bed_depth, domain.channel_depth, atol=1e-9)  # no bed had to be dug
-    assert float(np.max(domain.bed_depth)) < 3
+
+
+def test_rivers_lie_below_the_land_by_the_height_of_its_hillsides(paths):
+    given = xr.open_dataset(paths["domain"])
+    domain = domain_store.open_domain(paths["domain"])
+    bed = domain.grid.pack(given.channel_bed_altitude.values)
+    dug = np.asarray(domain.surface_altitude - domain.bed_depth) - bed
+    assert np.abs(dug).max() < 1e-6  # no bed had to be lowered to fall
+    incision = np.asarray(domain.bed_depth - domain.channel_depth)
+    assert incision.min() > -1e-9
+    assert 5 < np.median(incision) < 25
+    slope = domain.grid.pack(given.mean_slope.values)
+    assert incision[slope > 0.1].mean() > 2 * incision[slope < 0.05].mean()
 
 
 def test_upscaled_areas_agree_with_the_fine_ones(real_data):
@@ -59,7 +70,7 @@ def test_upscaled_areas_agree_with_the_fine_ones(real_data):
 def test_rivers_fall_to_the_outlet(paths):
     domain = xr.open_dataset(paths["domain"])
     receiver = hydrography.receivers(domain.flow_direction.values)
-    altitude = domain.surface_altitude.values.ravel()
+    altitude = domain.channel_bed_altitude.values.ravel()
     cell = np.flatnonzero((receiver >= 0) & (domain.active.values.ravel() == 1))
     assert (altitude[cell] > altitude[receiver[cell]]).all()
 

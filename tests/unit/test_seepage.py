@@ -63,3 +63,16 @@ def test_no_step_takes_more_than_there_is_nor_overshoots(dt):
 
 def test_an_impervious_bed_lets_nothing_through():
     assert float(flow(5.0, 1.0, conductance=0.0)[0]) == 0.0
+
+
+def test_by_default_every_aquifer_drains_in_45_days():
+    area, coefficient = 1e6, jnp.array([0.05, 0.2])
+    wet = jnp.array([5e3, 1e5])
+    conductance = seepage.Parameters.default(coefficient, area, wet).bed_conductance
+    for k in range(2):
+        heads = [
+            flow(h, 0.0, float(conductance[k]), float(wet[k]) / 1000, dt=1.0, coefficient=float(coefficient[k]))
+            for h in (1.0, 2.0)
+        ]
+        time = float(coefficient[k]) * area / float(heads[1][0] - heads[0][0])
+        assert time == pytest.approx(45 * DAY, rel=1e-3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 from chase_jax import variables
 from chase_jax.io import units
 
@@ -38,3 +40,10 @@ def test_standard_names_are_lower_case_words():
     for variable in variables.VARIABLES.values():
         name = variable.standard_name
         assert name is None or (name.replace("_", "").isalpha() and name.islower())
+
+
+def test_the_table_in_the_readme_is_the_one_in_the_code():
+    text = (pathlib.Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    shown = text.split("<!-- variables -->")[1].split("<!-- end of variables -->")[0].strip()
+    assert shown == variables.table(), "write the output of `python -m chase_jax.variables` into README.md"
+    assert shown.count("\n") == len(variables.VARIABLES) + 9

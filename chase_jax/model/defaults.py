@@ -1,0 +1,73 @@
+"""Default parameters of a domain."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from chase_jax.domain.domain import Domain
+from chase_jax.model import glacier_tile, land, surface_water
+from chase_jax.model.containers import Parameters
+from chase_jax.physics import (
+    atmosphere,
+    canopy,
+    channel,
+    exchange,
+    glacier,
+    groundwater,
+    open_water,
+    river,
+    runoff,
+    seepage,
+    snow,
+    soil_hydraulics,
+    vegetation,
+)
+from chase_jax.typing import PerCell
+
+
+def parameters(domain: Domain, dcor_form: str = "D5") -> Parameters:
+    """Default parameters of a domain.
+
+    Args:
+        domain: The domain.
+        dcor_form: Meaning of dcor.
+    """
+    cells = domain.cells
+    plants = vegetation.from_class(domain.vegetation_class, domain.leaf_area_index)
+    at = domain.glacier_cell
+    channels = channel.Parameters.default(domain.channel_width, domain.channel_depth)
+    network = surface_water.Geometry.from_domain(domain).network
+    return Parameters(
+        land=land.Parameters(
+            atmosphere=atmosphere.Parameters.default(cells),
+            vegetation=plants,
+            leaf_area_index=jnp.asarray(domain.leaf_area_index, dtype=float),
+            canopy=canopy.Parameters.default(plants),
+            snow=snow.Parameters.default(cells),
+            soil=soil_hydraulics.from_texture(domain.sand_fraction, domain.clay_fraction),
+            runoff=runoff.Parameters.default(cells, dcor_form),
+            exchange=exchange.Parameters.default(cells),
+            open_water=open_water.Parameters.default(cells),
+        ),
+        glacier=glacier_tile.Parameters(
+            snow=snow.Parameters.default(at.shape[0]), ice=glacier.Parameters.default(mean_temperature(domain)[at])
+        ),
+        aquifer=groundwater.Parameters(
+            conductivity=jnp.asarray(domain.aquifer_conductivity, dtype=float),
+            specific_yield=jnp.asarray(domain.specific_yield, dtype=float),
+            thickness=jnp.asarray(domain.aquifer_thickness, dtype=float),
+        ),
+        seepage=seepage.Parameters.default(
+            jnp.asarray(domain.specific_yield, dtype=float), domain.cell_area, river.section(channels, network).area
+        ),
+        channel=channels,
+    )
+
+
+def mean_temperature(domain: Domain) -> PerCell:
+    """A guess of the mean annual air temperature from latitude and altitude (cell,), K.
+
+    Args:
+        domain: The domain.
+    """
+    return 300.15 - 0.35 * jnp.abs(domain.latitude) - 0.006 * domain.surface_altitude

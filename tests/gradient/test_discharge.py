@@ -1,0 +1,130 @@
+"""The gradient of a month's discharge of the whole demo, with respect to every parameter, against differences.
+
+The month is March 2001 after a winter: snow and frost on the heights, melting glaciers, a dry basin, a lake on the way.
+"""
+
+from __future__ import annotations
+
+import collections
+
+import coupled
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from chase_jax.demo import terrain
+from chase_jax.model import chase, program
+from chase_jax.numerics.krylov import ConjugateGradient
+
+WINTER, DAYS = 165, 30  # days from 1 October, and of the month that follows
+CELLS = 20  # perturbed together, of every leaf
+STEPS = (1e-3, 1e-4, 1e-5, 1e-6)  # relative
+TOLERANCE = 1e-5
+EXACT = ConjugateGradient(tolerance=1e-13)
+
+# Leaves whose gradient is zero everywhere, and why.
+WITHOUT_EFFECT = {
+    "glacier.ice.ground_temperature": "the ground under a glacier is felt after decades",
+}
+
+Case = collections.namedtuple("Case", "model state forcing catchment value gradient loss")
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    model, state, winter = coupled.demo_model(folder, "2000-10-01", WINTER)
+    _, _, forcing = coupled.demo_model(folder, "2001-03-15", DAYS)
+    solvers = model.solvers
+    solvers = type(solvers)(solvers.reach, type(solvers.aquifer)(linear=EXACT), EXACT)
+    model = eqx.tree_at(lambda m: m.solvers, model, solvers, is_leaf=lambda x: x is model.solvers)
+    ready = program.Program(model, np.zeros(1, int), (), (), "")
+    totals = ready.totals()
+    for day in range(0, WINTER, program.LONGEST):
+        count = min(program.LONGEST, WINTER - day)
+        position = np.minimum(np.arange(day, day + program.LONGEST), day + count - 1)
+        weather = jax.tree.map(lambda leaf, position=position: leaf[position], winter)
+        state, totals, _ = ready.advance(state, totals, weather, count)
+    outlet = int(np.flatnonzero(np.asarray(model.domain.drainage.outlet))[0])
+    first = int(model.domain.drainage.first[outlet])
+
+    def loss(parameters):
+        changed = eqx.tree_at(lambda m: m.parameters, model, parameters)
+        return jnp.mean(chase.run(changed, state, forcing, record=chase.at_gauges(np.array([outlet]))).record)
+
+    value, gradient = jax.jit(jax.value_and_grad(loss))(model.parameters)
+    return Case(model, state, forcing, (first, outlet + 1), float(value), gradient, jax.jit(loss))
+
+
+def named(tree):
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): leaf
+        for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]
+    }
+
+
+def inside(case, leaf):
+    """Mask of the last axis of a leaf: cells, or glaciers, that drain to the gauge."""
+    domain, (first, stop) = case.model.domain, case.catchment
+    at = np.arange(domain.cells) if leaf.shape[-1] == domain.cells else np.asarray(domain.glacier_cell)
+    return (at >= first) & (at < stop)
+
+
+@pytest.mark.slow
+def test_the_month_has_what_it_should(case):
+    state, domain = case.state, case.model.domain
+    index = np.asarray(domain.lakes.lake_index) == terrain.LAKE
+    assert index.any()
+    assert (np.asarray(state.land.snow.water) > 50.0).sum() > 100
+    assert (np.asarray(state.land.soil.enthalpy[0]) < -1e6).sum() > 100  # frozen
+    assert (np.asarray(state.land.snow.water) < 1e-2).sum() > 100
+    assert (np.asarray(state.land.soil.water[0]) < 0.5 * np.asarray(state.land.soil.water[0]).max()).sum() > 100  # dry
+    assert domain.glacier_cell.size > 20
+    assert case.value > 1.0
+
+
+@pytest.mark.slow
+def test_gradients_are_finite_and_zero_outside_the_catchment(case):
+    for name, leaf in named(case.gradient).items():
+        leaf = np.asarray(leaf)
+        assert np.isfinite(leaf).all(), name
+        # ground water crosses divides, and only ground water
+        if not name.startswith(("aquifer", "land.exchange", "seepage")):
+            outside = ~inside(case, leaf)
+            assert np.abs(leaf[..., outside]).max(initial=0.0) <= 1e-6 * np.abs(leaf).max(), name
+
+
+@pytest.mark.slow
+def test_every_leaf_agrees_with_differences(case):
+    generator = np.random.default_rng(5)
+    leaves, structure = jax.tree.flatten(case.model.parameters)
+    failed, without = {}, []
+    for k, (name, slope) in enumerate(named(case.gradient).items()):
+        slope, leaf = np.asarray(slope), np.asarray(leaves[k])
+        where = np.flatnonzero((np.abs(slope) > 0.0).ravel())
+        if where.size == 0:
+            without.append(name)
+            continue
+        chosen = generator.permutation(where)[:CELLS]
+        direction = np.zeros(leaf.size)
+        direction[chosen] = np.sign(slope.ravel()[chosen]) * np.maximum(np.abs(leaf.ravel()[chosen]), 1e-2)
+        direction = direction.reshape(leaf.shape)
+        expected = float(np.vdot(slope, direction))
+
+        def at(amount, k=k, leaf=leaf, direction=direction):
+            changed = [*leaves[:k], jnp.asarray(leaf + amount * direction), *leaves[k + 1 :]]
+            return float(case.loss(jax.tree.unflatten(structure, changed)))
+
+        errors = []
+        for step in STEPS:
+            errors.append(abs((at(step) - at(-step)) / (2.0 * step) / expected - 1.0))
+            if errors[-1] < TOLERANCE:
+                break
+        told = " ".join(f"{error:.1e}" for error in errors)
+        print(f"{name:50s} {where.size:6d} entries, slope {expected:10.3e}, errors {told}", flush=True)
+        if min(errors) >= TOLERANCE:
+            failed[name] = errors
+    assert not failed, failed
+    assert set(without) == set(WITHOUT_EFFECT), without
