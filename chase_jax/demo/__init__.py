@@ -90,8 +90,8 @@ def true_parameters(fields: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     row, column = np.indices(active.shape)
     ripple = np.sin(column / 7.0) * np.cos(row / 9.0)
     values = {
-        "dcor": 1 / (1 + np.exp(-(-2.3 + 5.0 * (clay - 0.2) + 0.35 * height + 0.5 * ripple))),
-        "baseflow_factor": 10 ** (-1.1 - 2.5 * (clay - 0.2) - 0.2 * height + 0.25 * ripple),
+        "dcor": 1 / (1 + np.exp(-(-1.5 + 5.0 * (clay - 0.2) + 0.35 * height + 0.5 * ripple))),
+        "baseflow_factor": 10 ** (-2.5 * (clay - 0.2) - 0.2 * height + 0.25 * ripple),
         "manning_roughness": np.clip(0.032 + 0.014 * height, 0.03, 0.07),
     }
     return {name: np.where(active, value, np.nan) for name, value in values.items()}

@@ -122,6 +122,7 @@ def join(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     """Pieces of a series, one after the other in time."""
     pieces = [piece.load() for piece in datasets]
     timed = xr.concat(pieces, dim="time", data_vars="minimal", coords="minimal", compat="override", join="override")
+    timed.attrs.pop("title", None)  # that of a piece
     for name in ("time", "time_bnds"):
         timed[name].encoding = {"units": EPOCH, "calendar": "standard", "dtype": "float64"}
     return timed

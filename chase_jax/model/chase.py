@@ -18,6 +18,7 @@ from chase_jax import constants as const
 from chase_jax.domain.domain import Domain
 from chase_jax.model import budget, defaults, glacier_tile, land, surface_water
 from chase_jax.model.containers import Fluxes, Parameters, Solvers, State
+from chase_jax.numerics import smooth
 from chase_jax.numerics.scan import checkpointed_scan, from_blocks, to_blocks
 from chase_jax.physics import atmosphere, groundwater, river, seepage, soil_hydraulics
 from chase_jax.typing import PerCell
@@ -168,14 +169,14 @@ class Chase(eqx.Module):
     def _columns_day(self, state: State, forcing: atmosphere.Forcing, wet: PerCell, columns: Any) -> land.Day:
         """All columns, block by block."""
         d, p = self.domain, self.parameters
-        available = const.WATER_DENSITY * state.water.volume / jnp.where(wet > 0.0, wet, 1.0)
+        available = const.WATER_DENSITY * smooth.safe_divide(state.water.volume, wet)
         setting = land.Setting(
             d.latitude,
             d.land_fraction,
             p.aquifer.thickness,
             p.aquifer.specific_yield,
             state.aquifer.storage,
-            jnp.where(wet > 0.0, available, 0.0),
+            available,
         )
 
         def block(part: Any) -> land.Day:

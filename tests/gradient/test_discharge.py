@@ -79,7 +79,7 @@ def test_the_month_has_what_it_should(case):
     assert index.any()
     assert (np.asarray(state.land.snow.water) > 50.0).sum() > 100
     assert (np.asarray(state.land.soil.enthalpy[0]) < -1e6).sum() > 100  # frozen
-    assert (np.asarray(state.land.snow.water) < 1e-2).sum() > 100
+    assert (np.asarray(state.land.snow.water) < 1.0).sum() > 100
     assert (np.asarray(state.land.soil.water[0]) < 0.5 * np.asarray(state.land.soil.water[0]).max()).sum() > 100  # dry
     assert domain.glacier_cell.size > 20
     assert case.value > 1.0

@@ -104,8 +104,16 @@ def test_the_truth_is_a_parameter_file(paths, domain):
     found = parameter_store.read_parameters(paths["parameters_true"], domain.grid, "D5")
     assert set(found) == {"dcor", "baseflow_factor", "manning_roughness"}
     assert found["dcor"].max() > 4 * found["dcor"].min()
-    assert 1e-3 < found["baseflow_factor"].min() < found["baseflow_factor"].max() < 1
+    assert 1e-2 < found["baseflow_factor"].min() < 1 < found["baseflow_factor"].max() < 20
     assert 0.02 < found["manning_roughness"].min() < found["manning_roughness"].max() < 0.1
+
+
+def test_the_package_holds_observations_of_every_gauge_and_day(paths):
+    found = xr.open_dataset(paths["observations"])
+    assert list(found.gauge_id.values) == list(demo.GAUGE_NAMES)
+    np.testing.assert_array_equal(found.time, pd.date_range(*weather.PERIOD))
+    assert (np.isfinite(found.discharge).mean("time") > 0.95).all()
+    assert abs(float(found.lake_level.mean()) - terrain.LAKE_LEVEL) < 2
 
 
 def test_observations_carry_errors_gaps_and_a_lake_level(tmp_path):
