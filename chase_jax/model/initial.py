@@ -62,7 +62,7 @@ def initial_state(chase: Chase, temperature: PerCell | None = None) -> State:
         ),
         glacier=glacier_tile.State(
             snow=snow.State.empty(glaciers.snow),
-            ice=glacier.State.at_rest(glaciers.ice, jnp.full(d.glacier_cell.shape, GLACIER_ICE)),
+            ice=glacier.State.at_rest(glaciers.ice, jnp.full(d.glacier_cell.shape, GLACIER_ICE, dtype=float)),
         ),
         aquifer=groundwater.State(groundwater.storage_at_depth(p.aquifer, table)),
         water=surface_water.State(volume),

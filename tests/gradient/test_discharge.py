@@ -20,8 +20,9 @@ from chase_jax.numerics.krylov import ConjugateGradient
 
 WINTER, DAYS = 165, 30  # days from 1 October, and of the month that follows
 CELLS = 20  # perturbed together, of every leaf
-STEPS = (1e-3, 1e-4, 1e-5, 1e-6)  # relative
+STEPS = (1e-5, 1e-4, 1e-3, 1e-6)  # relative, tried in turn
 TOLERANCE = 1e-5
+LEAK = 1e-3  # 1, largest effect of a cell beyond the divide over the largest within
 EXACT = ConjugateGradient(tolerance=1e-13)
 
 # Leaves whose gradient is zero everywhere, and why.
@@ -90,10 +91,11 @@ def test_gradients_are_finite_and_zero_outside_the_catchment(case):
     for name, leaf in named(case.gradient).items():
         leaf = np.asarray(leaf)
         assert np.isfinite(leaf).all(), name
-        # ground water crosses divides, and only ground water
-        if not name.startswith(("aquifer", "land.exchange", "seepage")):
-            outside = ~inside(case, leaf)
-            assert np.abs(leaf[..., outside]).max(initial=0.0) <= 1e-6 * np.abs(leaf).max(), name
+        # ground water crosses the divide, whatever feeds it, but little of it in a month
+        outside = ~inside(case, leaf)
+        ratio = np.abs(leaf[..., outside]).max(initial=0.0) / max(np.abs(leaf).max(), 1e-300)
+        print(f"{name:50s} outside over inside {ratio:.1e}", flush=True)
+        assert ratio <= LEAK, (name, ratio)
 
 
 @pytest.mark.slow
@@ -103,13 +105,14 @@ def test_every_leaf_agrees_with_differences(case):
     failed, without = {}, []
     for k, (name, slope) in enumerate(named(case.gradient).items()):
         slope, leaf = np.asarray(slope), np.asarray(leaves[k])
-        where = np.flatnonzero((np.abs(slope) > 0.0).ravel())
+        # a fraction of exactly zero is a bound: there is a slope to one side only
+        where = np.flatnonzero(((np.abs(slope) > 0.0) & (leaf != 0.0)).ravel())
         if where.size == 0:
             without.append(name)
             continue
         chosen = generator.permutation(where)[:CELLS]
         direction = np.zeros(leaf.size)
-        direction[chosen] = np.sign(slope.ravel()[chosen]) * np.maximum(np.abs(leaf.ravel()[chosen]), 1e-2)
+        direction[chosen] = np.sign(slope.ravel()[chosen]) * np.abs(leaf.ravel()[chosen])
         direction = direction.reshape(leaf.shape)
         expected = float(np.vdot(slope, direction))
 
@@ -117,9 +120,15 @@ def test_every_leaf_agrees_with_differences(case):
             changed = [*leaves[:k], jnp.asarray(leaf + amount * direction), *leaves[k + 1 :]]
             return float(case.loss(jax.tree.unflatten(structure, changed)))
 
+        def difference(step, at=at):
+            return (at(step) - at(-step)) / (2.0 * step)
+
         errors = []
-        for step in STEPS:
-            errors.append(abs((at(step) - at(-step)) / (2.0 * step) / expected - 1.0))
+        for step in STEPS:  # of second order where that suffices, of fourth order where the slope is lost in rounding
+            plain = difference(step)
+            errors.append(abs(plain / expected - 1.0))
+            if errors[-1] >= TOLERANCE:
+                errors.append(abs((4.0 * plain - difference(2.0 * step)) / 3.0 / expected - 1.0))
             if errors[-1] < TOLERANCE:
                 break
         told = " ".join(f"{error:.1e}" for error in errors)
