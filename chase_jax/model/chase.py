@@ -281,7 +281,7 @@ def run(
         forcing: Weather with a leading time axis on every leaf.
         record: What to stack of every day, a function of the new state and the day's fluxes.
         mean: What to average over the days, likewise.
-        block: Days between the states that reverse mode keeps; None for one.
+        block: Days between kept states in reverse mode; None keeps every day's.
     """
     columns = model.columns()
 

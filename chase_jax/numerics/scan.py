@@ -15,36 +15,36 @@ Carry = TypeVar("Carry")
 def checkpointed_scan(
     function: Callable[[Carry, Any], tuple[Carry, Any]], start: Carry, inputs: Any, block: int | None = None
 ) -> tuple[Carry, Any]:
-    """`lax.scan` whose reverse pass keeps carries only, every one of them or every `block`-th, and recomputes the rest.
+    """`lax.scan` whose reverse pass stores carries only, every one of them or every `block`-th.
 
-    Whatever the block, every step is computed twice. What the reverse of a step needs is kept for one block at a time.
+    Every step is recomputed in the reverse pass. With `block` steps to a block, only the carries between blocks
+    are kept for the whole length and those inside for one block at a time: about 2 sqrt(T) carries for
+    block = sqrt(T), at the price of one more forward run.
 
     Args:
         function: Step (carry, input) -> (carry, output).
         start: First carry.
         inputs: Pytree with a leading time axis of one length T.
-        block: Steps in a block; `None` for one.
+        block: Steps in a block; `None` keeps every carry.
 
     Returns:
         The last carry and the outputs stacked over time, as `lax.scan` does.
     """
+    step = jax.checkpoint(function, prevent_cse=False)
     length = jax.tree.leaves(inputs)[0].shape[0]
-    if block is None or block == 1:
-        return lax.scan(jax.checkpoint(function, prevent_cse=False), start, inputs)
+    if block is None or block >= length:
+        return lax.scan(step, start, inputs)
+    whole = length // block
 
     def run_block(carry: Carry, part: Any) -> tuple[Carry, Any]:
-        return lax.scan(function, carry, part)
+        return lax.scan(step, carry, part)
 
-    run_block = jax.checkpoint(run_block, prevent_cse=False)
-    if block >= length:
-        return run_block(start, inputs)
-    whole = length // block
     head = jax.tree.map(lambda x: x[: whole * block].reshape(whole, block, *x.shape[1:]), inputs)
-    carry, output = lax.scan(run_block, start, head)
+    carry, output = lax.scan(jax.checkpoint(run_block, prevent_cse=False), start, head)
     output = jax.tree.map(lambda y: y.reshape(whole * block, *y.shape[2:]), output)
     if whole * block == length:
         return carry, output
-    carry, rest = run_block(carry, jax.tree.map(lambda x: x[whole * block :], inputs))
+    carry, rest = lax.scan(step, carry, jax.tree.map(lambda x: x[whole * block :], inputs))
     return carry, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), output, rest)
 
 

@@ -35,15 +35,14 @@ from chase_jax.numerics.scan import to_blocks  # noqa: E402
 from chase_jax.physics import atmosphere, groundwater  # noqa: E402
 
 MONTHS = 3  # timed
-GRADIENT_DAYS = (30, 60)
-BLOCK = 6  # days between kept states of the gradient
+GRADIENTS = ((30, None), (60, 8))  # days, and days between kept states
 REPEATS = 3
 
 
-def seconds(call: Callable[[], Any]) -> float:
+def seconds(call: Callable[[], Any], repeats: int = REPEATS) -> float:
     """Least time of a few calls of a compiled function, s."""
     times = []
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         begun = time.perf_counter()
         jax.block_until_ready(call())
         times.append(time.perf_counter() - begun)
@@ -188,21 +187,22 @@ def record_processes(model: cj.Chase, state: Any, weather: atmosphere.Forcing) -
 
 def gradients(model: cj.Chase, state: Any, reader: forcing_store.Reader) -> None:
     """Cost and memory of a gradient with respect to every parameter, against the run it differentiates."""
-    for days in GRADIENT_DAYS:
+    for days, block in GRADIENTS:
         weather = reader.read(31, days)
 
-        def mean_discharge(parameters: Any, state: Any, weather: Any) -> jax.Array:
+        def mean_discharge(parameters: Any, state: Any, weather: Any, block: int | None = block) -> jax.Array:
             other = eqx.tree_at(lambda m: m.parameters, model, parameters)
             record = cj.at_gauges(np.array([model.domain.cells - 1]))
-            return jnp.mean(cj.run(other, state, weather, record=record, block=BLOCK).record)
+            return jnp.mean(cj.run(other, state, weather, record=record, block=block).record)
 
         given = (model.parameters, state, weather)
         forward, _ = compiled(mean_discharge, *given)
         backward, took = compiled(jax.value_and_grad(mean_discharge), *given)
-        plain, both = seconds(lambda f=forward, g=given: f(*g)), seconds(lambda b=backward, g=given: b(*g))
+        plain, both = seconds(lambda f=forward, g=given: f(*g), 1), seconds(lambda b=backward, g=given: b(*g), 1)
         memory = backward.memory_analysis().temp_size_in_bytes / model.domain.cells
-        report(f"value and gradient over value, {days} days", both / plain, "times")
-        report(f"memory of the gradient, {days} days", memory, "bytes per cell")
+        kept = f"{days} days, {'every' if block is None else f'one in {block}'} kept"
+        report(f"value and gradient over value, {kept}", both / plain, "times")
+        report(f"memory of the gradient, {kept}", memory, "bytes per cell")
     report("compilation of a gradient", took, "s")
 
 

@@ -22,7 +22,7 @@ WINTER, DAYS = 165, 30  # days from 1 October, and of the month that follows
 CELLS = 20  # perturbed together, of every leaf
 STEPS = (1e-5, 1e-4, 1e-3, 1e-6)  # relative, tried in turn
 TOLERANCE = 1e-5
-LEAK = 1e-3  # 1, largest effect of a cell beyond the divide over the largest within
+LEAK = 1e-2  # 1, largest effect of a cell beyond the divide over the largest within
 EXACT = ConjugateGradient(tolerance=1e-13)
 
 # Leaves whose gradient is zero everywhere, and why.

@@ -14,7 +14,7 @@ def test_dark_leaves_nearly_close_and_bright_leaves_open():
     night = evaporation.light_conductance(0.0 * one, 4.0 * one, p, one)
     day = evaporation.light_conductance(1e5 * one, 4.0 * one, p, one)
     np.testing.assert_allclose(night, 1.0 / 5000.0, rtol=1e-12)
-    np.testing.assert_allclose(day, 1.0 / 100.0, rtol=1e-2)
+    np.testing.assert_allclose(day, 1.0 / p.minimum_stomatal_resistance, rtol=1e-2)
     assert evaporation.light_conductance(1e3 * one, 0.0 * one, p, one) == night  # no leaves: regular, not bright
     assert evaporation.light_conductance(1e3 * one, 4.0 * one, p, 0.0 * one) == 0.0
 
