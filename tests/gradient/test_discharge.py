@@ -30,6 +30,7 @@ EXACT = ConjugateGradient(tolerance=1e-13)
 
 NEGLIGIBLE = 1e-11  # 1, effect of the most sensitive entry over the discharge: differences drown in rounding
 WITHOUT_EFFECT = {  # leaves below that in this month, and why
+    "land.vegetation.lower_leaf_area_maximum": "only the default heat capacity of leaves is made from it",
     "channel.bank_depth": "no river leaves its banks",
     "channel.floodplain_fraction": "no river leaves its banks",
 }
