@@ -317,9 +317,17 @@ _SIGNATURES = (
     Variable("gauge_area", None, "drainage area of the gauge as published", "m2", ("gauge",), 0, 1e14),
 )
 
-_ALL = (
-    _DOMAIN + _PREDICTORS + _FORCING + _PARAMETERS + _SURFACE_FLUXES + _STORES + _SERIES + _SIGNATURES
-)  # fmt: skip
+_GROUPS = {
+    "Domain": _DOMAIN,
+    "Predictors": _PREDICTORS,
+    "Weather": _FORCING,
+    "Parameters": _PARAMETERS,
+    "Fluxes": _SURFACE_FLUXES,
+    "Stores and states": _STORES,
+    "Series": _SERIES,
+    "Signatures": _SIGNATURES,
+}
+_ALL = tuple(variable for group in _GROUPS.values() for variable in group)
 
 VARIABLES: dict[str, Variable] = {variable.name: variable for variable in _ALL}
 
@@ -336,18 +344,8 @@ LAKE_OUTPUTS = tuple(v.name for v in _SERIES)
 
 def table() -> str:
     """The table of variables in Markdown, as README.md shows it: `python -m chase_jax.variables` prints it."""
-    groups = {
-        "Domain": _DOMAIN,
-        "Predictors": _PREDICTORS,
-        "Weather": _FORCING,
-        "Parameters": _PARAMETERS,
-        "Fluxes": _SURFACE_FLUXES,
-        "Stores and states": _STORES,
-        "Series": _SERIES,
-        "Signatures": _SIGNATURES,
-    }
     lines = ["| variable | CF standard name | unit | axes | meaning |", "|---|---|---|---|---|"]
-    for group, members in groups.items():
+    for group, members in _GROUPS.items():
         lines.append(f"| **{group}** | | | | |")
         for v in members:
             meaning = v.long_name + (f". {v.description}" if v.description else "")

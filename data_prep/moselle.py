@@ -198,7 +198,7 @@ def build_domain(
     altitude = profile.reshape(active.shape)
     depth = np.maximum(DEPTH_FACTOR * bankfull**0.3, LEAST_DEPTH)
     slope = rasters.block_mean(np.tan(np.deg2rad(grids["slope"].values)), FACTOR)
-    hillside = slope * size * size / (4.0 * length.reshape(active.shape))
+    hillside = slope * size * size / (4.0 * length)
     surface = np.fmax(rasters.block_mean(np.where(inside, terrain.values, np.nan), FACTOR), altitude + hillside)
     fields = {
         "surface_altitude": surface,
@@ -231,7 +231,7 @@ def build_domain(
 
     area = inside.sum() * fine_area
     error = active.sum() * size * size / 1e6 / area - 1
-    changed = np.abs(altitude.ravel() - at_exit)[flat]
+    changed = np.abs(profile - at_exit)[flat]
     report = (
         f"catchment {area:.2f} km2; active cells {active.sum()} of {size / 1e3:g} km ({error:+.2%})\n"
         f"{corrections.text()}\n"

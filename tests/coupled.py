@@ -8,7 +8,7 @@ import numpy as np
 
 from chase_jax import demo
 from chase_jax.io import domain_store, forcing_store
-from chase_jax.model import initial
+from chase_jax.model import initial, program
 from chase_jax.model.chase import Chase
 
 
@@ -22,6 +22,12 @@ def demo_model(folder, start="2001-06-15", days=30):
     )
     model = Chase.default(domain)
     return model, initial.initial_state(model), reader.read(0, days)
+
+
+def chunk(forcing, day, count, longest=program.LONGEST):
+    """Some days of a forcing, filled up to the longest chunk as a reader does."""
+    position = np.minimum(np.arange(day, day + longest), day + count - 1)
+    return jax.tree.map(lambda leaf: leaf[position], forcing)
 
 
 def day(forcing, k):

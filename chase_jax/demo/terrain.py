@@ -80,9 +80,8 @@ def build() -> Valley:
     nan = np.full(active.shape, np.nan)
     bankfull = 5e-8 * area
     channel_depth = np.where(water, np.nan, np.maximum(1.25 * bankfull**0.3, 0.6))
-    fall_to_next = altitude - altitude.flat[np.where(receiver >= 0, receiver, np.arange(receiver.size))].reshape(
-        active.shape
-    )
+    following = np.where(receiver >= 0, receiver, np.arange(receiver.size)).reshape(active.shape)
+    fall_to_next = altitude - altitude.ravel()[following]
     vegetation = _vegetation(altitude, noise, in_lake, in_salt, glacier, area, shadow)
     sand = np.clip(0.42 + 0.16 * noise[3] - 0.10 * (altitude < 900) + 0.12 * basin, 0.12, 0.80)
     clay = np.clip(0.22 - 0.10 * noise[3] + 0.06 * noise[4] + 0.05 * (altitude < 900), 0.05, 0.45)

@@ -184,8 +184,7 @@ def _assemble(grid: Grid, tree: Drainage, packed: dict[str, np.ndarray]) -> Doma
 
     standing = patch | (lake_index > 0)
     shape = channels.geometry(area, np.asarray(tree.upstream_area), np.asarray(tree.length), standing | sink, packed)
-    given = packed["channel_bed_altitude"]
-    channel_bed = np.where(np.isnan(given), surface - shape.depth, np.minimum(given, surface - shape.depth))
+    channel_bed = np.fmin(packed["channel_bed_altitude"], surface - shape.depth)  # the latter where none is given
     lake_bed, sill = packed["lake_bed_altitude"], packed["lake_sill_altitude"]
     lake = patch & (lake_index > 0)
     lake_bed = np.where(lake & np.isnan(lake_bed), surface - LAKE_DEPTH, lake_bed)

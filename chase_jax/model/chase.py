@@ -67,13 +67,23 @@ class Chase(eqx.Module):
         """
         options = options or land.Options()
         parameters = defaults.parameters(domain, options.dcor_form) if parameters is None else parameters
-        if solvers is None:
-            geometry, interval = (
-                surface_water.Geometry.from_domain(domain),
-                const.SECONDS_PER_DAY / options.land_substeps,
-            )
-            solvers = Solvers(surface_water.choose_solver(parameters.channel, geometry, "tree", interval)[0])
-        return cls(domain, parameters, solvers, options)
+        model = cls(domain, parameters, solvers or Solvers(), options)
+        return model.with_reach("tree")[0] if solvers is None else model
+
+    def with_reach(self, reach: str, time_step: float | None = None, sweeps: int | None = None) -> tuple[Chase, str]:
+        """The model with the solver of rivers that its network calls for, and a sentence that says why.
+
+        Args:
+            reach: "tree" or "jacobi".
+            time_step: Routing step if it is not to be chosen, s.
+            sweeps: Sweeps a step if they are not to be chosen.
+        """
+        interval = const.SECONDS_PER_DAY / self.options.land_substeps
+        solver, report = surface_water.choose_solver(
+            self.parameters.channel, self.geometry, reach, interval, time_step, sweeps
+        )
+        solvers = Solvers(solver, self.solvers.aquifer, self.solvers.lake)
+        return eqx.tree_at(lambda m: m.solvers, self, solvers, is_leaf=lambda x: x is self.solvers), report
 
     def step(self, state: State, forcing: atmosphere.Forcing, columns: Any = None) -> tuple[State, Fluxes]:
         """Advance every store of water and heat by one day.

@@ -55,7 +55,7 @@ class Solvers(eqx.Module):
         lake: Conjugate gradients of the lake patches.
     """
 
-    reach: Tree | Jacobi
+    reach: Tree | Jacobi = Tree()
     aquifer: groundwater.Explicit | groundwater.Implicit = groundwater.Implicit()
     lake: ConjugateGradient = surface_water.LAKE_SOLVER
 

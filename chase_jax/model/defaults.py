@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from chase_jax.domain.domain import Domain
-from chase_jax.model import glacier_tile, land, surface_water
+from chase_jax.model import glacier_tile, land
 from chase_jax.model.containers import Parameters
 from chase_jax.physics import (
     atmosphere,
@@ -15,7 +15,6 @@ from chase_jax.physics import (
     glacier,
     groundwater,
     open_water,
-    river,
     runoff,
     seepage,
     snow,
@@ -35,8 +34,8 @@ def parameters(domain: Domain, dcor_form: str = "D5") -> Parameters:
     cells = domain.cells
     plants = vegetation.from_class(domain.vegetation_class, domain.leaf_area_index)
     at = domain.glacier_cell
-    channels = channel.Parameters.default(domain.channel_width, domain.channel_depth)
-    network = surface_water.Geometry.from_domain(domain).network
+    water_area = domain.channel_width * domain.channel_length
+    specific_yield = jnp.asarray(domain.specific_yield, dtype=float)
     return Parameters(
         land=land.Parameters(
             atmosphere=atmosphere.Parameters.default(cells),
@@ -54,13 +53,11 @@ def parameters(domain: Domain, dcor_form: str = "D5") -> Parameters:
         ),
         aquifer=groundwater.Parameters(
             conductivity=jnp.asarray(domain.aquifer_conductivity, dtype=float),
-            specific_yield=jnp.asarray(domain.specific_yield, dtype=float),
+            specific_yield=specific_yield,
             thickness=jnp.asarray(domain.aquifer_thickness, dtype=float),
         ),
-        seepage=seepage.Parameters.default(
-            jnp.asarray(domain.specific_yield, dtype=float), domain.cell_area, river.section(channels, network).area
-        ),
-        channel=channels,
+        seepage=seepage.Parameters.default(specific_yield, domain.cell_area, water_area),
+        channel=channel.Parameters.default(domain.channel_width, domain.channel_depth),
     )
 
 

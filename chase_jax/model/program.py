@@ -17,7 +17,7 @@ import numpy as np
 from chase_jax import constants as const
 from chase_jax.checks import require
 from chase_jax.domain.domain import Domain
-from chase_jax.model import budget, initial, land, surface_water
+from chase_jax.model import budget, defaults, initial, land, surface_water
 from chase_jax.model.chase import Chase
 from chase_jax.model.containers import Fluxes, Solvers, State
 from chase_jax.physics import atmosphere, soil_hydraulics, soil_water
@@ -278,18 +278,14 @@ def build(
     """
     require(precision == "float64", f"precision is '{precision}', which this version does not offer; use float64.")
     options = land.Options(land_substeps, soil_substeps, dcor_form, storm, soil_flux)
-    model = Chase.default(domain, options=options)
     places = {
-        "dcor": lambda m: m.parameters.land.runoff.dcor,
-        "baseflow_factor": lambda m: m.parameters.land.exchange.baseflow_factor,
-        "manning_roughness": lambda m: m.parameters.channel.manning_roughness,
+        "dcor": lambda p: p.land.runoff.dcor,
+        "baseflow_factor": lambda p: p.land.exchange.baseflow_factor,
+        "manning_roughness": lambda p: p.channel.manning_roughness,
     }
-    for name, values in parameters.items():
-        model = eqx.tree_at(places[name], model, jnp.asarray(values, dtype=float))
-    interval = const.SECONDS_PER_DAY / land_substeps
+    values = defaults.parameters(domain, dcor_form)
+    for name, given in parameters.items():
+        values = eqx.tree_at(places[name], values, jnp.asarray(given, dtype=float))
     time_step = const.SECONDS_PER_DAY / reach_substeps if reach_substeps else None
-    solver, report = surface_water.choose_solver(
-        model.parameters.channel, model.geometry, reach, interval, time_step, reach_sweeps
-    )
-    model = eqx.tree_at(lambda m: m.solvers, model, Solvers(solver, model.solvers.aquifer, model.solvers.lake))
+    model, report = Chase(domain, values, Solvers(), options).with_reach(reach, time_step, reach_sweeps)
     return Program(model, np.asarray(gauge_cell), grids, daily_grids, report)

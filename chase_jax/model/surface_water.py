@@ -25,7 +25,7 @@ from chase_jax.numerics.jacobi import Jacobi
 from chase_jax.numerics.krylov import ConjugateGradient
 from chase_jax.numerics.tree import Tree
 from chase_jax.physics import channel, lake, river
-from chase_jax.typing import PerCell, PerEdge, Scalar
+from chase_jax.typing import PerCell, PerEdge
 
 LAKE_SOLVER = ConjugateGradient(tolerance=1e-10, max_steps=1000)
 NO_DISCHARGE = 1e-30  # m3 s-1; smaller discharges count as none
@@ -110,17 +110,11 @@ class Fluxes(eqx.Module):
             zero inside lake patches, where water leaves on all sides.
         outflow (cell,): Discharge out of the domain, m3 s-1; zero except at outlets.
         unmet_loss (cell,): Part of a negative lateral inflow that found no water, m3 s-1, >= 0.
-        residual: Largest error of depth that the reach solver left in any step, m; its place is `residual_cell`.
-        residual_cell: Cell of that error.
-        lake_change: Largest change of stage in the last Picard iteration of any step, m.
     """
 
     discharge: PerCell
     outflow: PerCell
     unmet_loss: PerCell
-    residual: Scalar
-    residual_cell: jax.Array
-    lake_change: Scalar
 
 
 def depth(parameters: channel.Parameters, geometry: Geometry, state: State) -> PerCell:
@@ -163,28 +157,15 @@ def step(
     def advance(carry: tuple[PerCell, _Move], _: None) -> tuple[tuple[PerCell, _Move], None]:
         volume, total = carry
         volume, now = move(volume, lateral_inflow, parameters)
-        worse = now.residual > total.residual
-        total = _Move(
-            total.discharge + now.discharge,
-            total.unmet_loss + now.unmet_loss,
-            jnp.where(worse, now.residual, total.residual),
-            jnp.where(worse, now.residual_cell, total.residual_cell),
-            jnp.maximum(now.lake_change, total.lake_change),
-        )
-        return (volume, total), None
+        return (volume, jax.tree.map(jnp.add, total, now)), None
 
     zero = jnp.zeros_like(state.volume)
-    nothing = jnp.zeros((), zero.dtype)
-    start = _Move(zero, zero, nothing, jnp.zeros((), jnp.int32), nothing)
-    (volume, total), _ = jax.lax.scan(advance, (state.volume, start), None, length=count)
+    (volume, total), _ = jax.lax.scan(advance, (state.volume, _Move(zero, zero)), None, length=count)
     discharge, at = total.discharge / count, geometry.network.outlet
     return State(volume), Fluxes(
         discharge=discharge,
         outflow=zero.at[at].set(discharge[at], unique_indices=True),
         unmet_loss=total.unmet_loss / count,
-        residual=total.residual,
-        residual_cell=total.residual_cell,
-        lake_change=total.lake_change,
     )
 
 
@@ -193,9 +174,6 @@ class _Move(eqx.Module):
 
     discharge: PerCell
     unmet_loss: PerCell
-    residual: Scalar
-    residual_cell: jax.Array
-    lake_change: Scalar
 
 
 def choose_solver(
@@ -260,7 +238,7 @@ def _substep(
     most = -volume / dt * (1.0 - hair)
     source = jnp.where(lateral_inflow > most, lateral_inflow, most)
     proposal = river.propose(parameters, network, solver, volume, source, dt, solver.iterations)
-    discharge, between_lakes, lake_change = _answer(parameters, geometry, volume, source, proposal, dt, lake_solver)
+    discharge, between_lakes = _answer(parameters, geometry, volume, source, proposal, dt, lake_solver)
     between = jnp.concatenate([jnp.where(linked, discharge, 0.0), between_lakes])
     leaving = jnp.where(linked, 0.0, jnp.maximum(discharge, 0.0))
     # A discharge below any meaning would overflow in the derivative of the limiter's quotient.
@@ -269,14 +247,7 @@ def _substep(
     available = volume / dt + source - hair * (volume / dt + jnp.abs(source))
     between, leaving = limit_outflow(geometry.edges, between, available, leaving, LIMITER_PASSES)
     volume = volume + dt * (source - geometry.edges.divergence(between) - leaving)
-    worst = jnp.argmax(jnp.abs(proposal.residual))
-    return volume, _Move(
-        discharge=between[: volume.shape[0]] + leaving,
-        unmet_loss=source - lateral_inflow,
-        residual=jnp.abs(proposal.residual)[worst],
-        residual_cell=worst.astype(jnp.int32),
-        lake_change=lake_change,
-    )
+    return volume, _Move(discharge=between[: volume.shape[0]] + leaving, unmet_loss=source - lateral_inflow)
 
 
 def _answer(
@@ -287,7 +258,7 @@ def _answer(
     proposal: river.Proposal,
     dt: float,
     lake_solver: ConjugateGradient,
-) -> tuple[PerCell, PerEdge, Scalar]:
+) -> tuple[PerCell, PerEdge]:
     r"""Let the patches answer the rivers' proposal.
 
     A rise of the lake by one metre takes the river cell at its mouth along. With the flow at the mouth responding by
@@ -296,12 +267,11 @@ def _answer(
     $\alpha a / (a + \Delta t\,\beta)$ where it runs out: never negative, so the lake's matrix stays positive definite.
 
     Returns:
-        Discharge of every cell's edge, discharge through every face of the patches, m3 s-1, and the change of stage in
-        the last Picard iteration, m.
+        Discharge of every cell's edge and discharge through every face of the patches, m3 s-1.
     """
     discharge = proposal.discharge
     if geometry.lake is None:
-        return discharge, jnp.zeros(0, discharge.dtype), jnp.zeros((), discharge.dtype)
+        return discharge, jnp.zeros(0, discharge.dtype)
     links, flow, cell = geometry.network.links, proposal.flow, geometry.lake_cell
     own, following = flow.to_own[geometry.mouth], flow.to_next[geometry.mouth]
     stored = proposal.storage_slope[geometry.mouth_river]
@@ -322,4 +292,4 @@ def _answer(
     correction = at_mouth * answer.rise[geometry.mouth_lake]
     discharge = discharge.at[geometry.mouth].add(jnp.where(geometry.inward, -correction, correction))
     discharge = discharge.at[cell].add(at_outlet * answer.rise)
-    return discharge, answer.discharge, answer.last_change
+    return discharge, answer.discharge

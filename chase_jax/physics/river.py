@@ -204,13 +204,11 @@ class Proposal(eqx.Module):
         flow: Edges, linearised about the last depths.
         discharge (cell,): Discharge over the step, m3 s-1, from the linearised edges.
         storage_slope (cell,): Storage per metre of depth dV/dh, m2.
-        residual (cell,): What the solver left undone, as a depth, m.
     """
 
     flow: channel.EdgeFlow
     discharge: PerCell
     storage_slope: PerCell
-    residual: PerCell
 
 
 def propose(
@@ -258,10 +256,7 @@ def propose(
     discharge = (
         edges.discharge + edges.to_own * change - edges.to_next * jnp.where(links.linked, links.at_parent(change), 0.0)
     )
-    forest_up = jnp.where(network.forest.links.linked, up, 0.0)
-    forest_low = jnp.where(network.forest.links.linked, low, 0.0)
-    left = right - tree.product(network.forest, diagonal, forest_up, forest_low, change)
-    return Proposal(edges, discharge, slope, jax.lax.stop_gradient(left / slope))
+    return Proposal(edges, discharge, slope)
 
 
 def flood(parameters: channel.Parameters, network: Network) -> tuple[PerCell, channel.EdgeFlow]:

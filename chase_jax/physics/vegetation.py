@@ -19,9 +19,8 @@ LEAF_AREA_LIMIT = 8.0  # 1, no layer holds more where it grows, however small th
 UPPER_STEM_SHARE, LOWER_STEM_SHARE = 0.25, 0.05  # 1, stem over leaf area, foley1996
 
 # Least stomatal resistance (s m-1, per unit leaf area): the land surface of ECMWF (balsamo2009; ifs2021, table 8.1).
-# With Noah's values (40 s m-1 for crops) unstressed crops evaporate 1.3 times the reference evaporation of allen1998
-# in a year, with these 1.05 times. Response to light (W m-2) and humidity (kg kg-1), leaf area where plants grow:
-# chen2001.
+# Its 100 s m-1 of crops and grass is that of a leaf of the reference crop of allen1998; Noah's 40 s m-1 is far below.
+# Response to light (W m-2) and humidity (kg kg-1), leaf area where plants grow: Noah's vegetation table (chen2001).
 # Covered fraction, top and bottom (m) of both layers: Noah-MP's heights (niu2011) for the layer that gives the class
 # its name, the other layer and the fractions set here. Root decay per centimetre: jackson1996.
 CLASS_COLUMNS = (

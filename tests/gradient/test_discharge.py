@@ -17,7 +17,9 @@ import pytest
 from chase_jax.demo import terrain
 from chase_jax.io import gauge_store
 from chase_jax.model import chase, program
+from chase_jax.model.containers import Solvers
 from chase_jax.numerics.krylov import ConjugateGradient
+from chase_jax.physics import groundwater
 
 WINTER, DAYS = 165, 30  # days from 1 October, and of the month that follows
 CELLS = 20  # perturbed together, of every leaf
@@ -41,18 +43,15 @@ Case = collections.namedtuple("Case", "model state catchment gradient loss")
 @pytest.fixture(scope="module")
 def case(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    model, state, winter = coupled.demo_model(folder, "2000-10-01", WINTER)
-    _, _, forcing = coupled.demo_model(folder, "2001-03-15", DAYS)
-    solvers = model.solvers
-    solvers = type(solvers)(solvers.reach, type(solvers.aquifer)(linear=EXACT), EXACT)
-    model = eqx.tree_at(lambda m: m.solvers, model, solvers, is_leaf=lambda x: x is model.solvers)
+    model, state, weather = coupled.demo_model(folder, "2000-10-01", WINTER + DAYS)
+    forcing = jax.tree.map(lambda leaf: leaf[WINTER:], weather)
+    solvers = Solvers(model.solvers.reach, groundwater.Implicit(linear=EXACT), EXACT)
+    model = chase.Chase(model.domain, model.parameters, solvers, model.options)
     ready = program.Program(model, np.zeros(1, int), (), (), "")
     totals = ready.totals()
     for day in range(0, WINTER, program.LONGEST):
         count = min(program.LONGEST, WINTER - day)
-        position = np.minimum(np.arange(day, day + program.LONGEST), day + count - 1)
-        weather = jax.tree.map(lambda leaf, position=position: leaf[position], winter)
-        state, totals, _ = ready.advance(state, totals, weather, count)
+        state, totals, _ = ready.advance(state, totals, coupled.chunk(weather, day, count), count)
     outlet = int(np.flatnonzero(np.asarray(model.domain.drainage.outlet))[0])
     first = int(model.domain.drainage.first[outlet])
 

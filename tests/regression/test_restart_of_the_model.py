@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import coupled
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,12 +45,6 @@ def ready():
     return program.Program(model, outlets, ("runoff", "snow_amount"), (), ""), weather(model.domain.cells)
 
 
-def cut(forcing, day, count):
-    """Days of a forcing, filled up to the longest chunk as a reader does."""
-    position = np.minimum(np.arange(day, day + program.LONGEST), day + count - 1)
-    return jax.tree.map(lambda leaf: leaf[position], forcing)
-
-
 def run(ready, folder, days, stored_every):
     """Some days; the state goes through a file every `stored_every` of them."""
     model, forcing = ready
@@ -57,7 +52,7 @@ def run(ready, folder, days, stored_every):
     while day < days:
         until_stored = stored_every - day % stored_every
         count = min(program.LONGEST, until_stored, days - day)
-        state, totals, series = model.advance(state, totals, cut(forcing, day, count), count)
+        state, totals, series = model.advance(state, totals, coupled.chunk(forcing, day, count), count)
         discharge.append(np.asarray(series["discharge"])[:count])
         day += count
         if day % stored_every == 0:
