@@ -16,13 +16,12 @@ Only the slope across each face enters its conductance; the component along the 
 from __future__ import annotations
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
 from chase_jax.numerics.graph import EdgeList
 from chase_jax.numerics.krylov import ConjugateGradient
 from chase_jax.physics import channel
-from chase_jax.typing import PerEdge, PerLakeCell, Scalar
+from chase_jax.typing import PerEdge, PerLakeCell
 
 PICARD_ITERATIONS = 3  # 1; each shrinks the change of stage to about 0.4 for steps up to half an hour
 
@@ -51,14 +50,10 @@ class Answer(eqx.Module):
     Attributes:
         discharge (lake_edge,): Discharge through each face, m3 s-1, from tail to head, before any limiting.
         rise (lake_cell,): Change of stage, m.
-        steps: Iterations of the conjugate gradients in the last linear system, 1.
-        last_change: Largest change of stage in the last Picard iteration, m.
     """
 
     discharge: PerEdge
     rise: PerLakeCell
-    steps: jax.Array
-    last_change: Scalar
 
 
 def conductance(roughness: PerLakeCell, geometry: Geometry, depth: PerLakeCell) -> tuple[PerEdge, PerEdge]:
@@ -122,8 +117,7 @@ def respond(
         standing = conducts * fall
         rise = depth - start
         right = dt * (source - response * rise - edges.divergence(standing)) - area * rise
-        change, report = solver(edges, area + dt * response, dt * conducts, right)
+        change, _ = solver(edges, area + dt * response, dt * conducts, right)
         if iteration + 1 < iterations:
             depth = jnp.maximum(depth + change, 0.0)
-    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(change), initial=0.0))
-    return Answer(standing + conducts * edges.difference(change), rise + change, report.steps, largest)
+    return Answer(standing + conducts * edges.difference(change), rise + change)
