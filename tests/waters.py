@@ -91,6 +91,7 @@ def patch(rows, columns, bed, first=0, **mouths):
         edge_fall=jnp.asarray(bed[tail] - bed[head]),
         edge_length=jnp.full(tail.size, 1e3),
         edge_width=jnp.full(tail.size, 1e3),
+        edge_direction=jnp.stack([head - tail == 1, head - tail != 1]).astype(float),
         mouth_tail=index(none["mouth_tail"]),
         mouth_lake=index(none["mouth_lake"]),
         mouth_river=index(none["mouth_river"]),

@@ -29,6 +29,7 @@ class Lakes(eqx.Module):
         edge_fall (lake_edge,): Bed altitude at the tail minus that at the head, m.
         edge_length (lake_edge,): Distance between the cell centers, m.
         edge_width (lake_edge,): Width of the face, m; where patches touch at a corner, that of a cell.
+        edge_direction (2, lake_edge): Unit vector from tail to head along the columns and the rows of the grid, 1.
         mouth_tail (mouth,): Upstream domain cell of each mouth, 1.
         mouth_head (mouth,): Downstream domain cell of each mouth, 1.
         mouth_lake (mouth,): Lake end of each mouth, on the lake axis, 1.
@@ -48,6 +49,7 @@ class Lakes(eqx.Module):
     edge_fall: jax.Array
     edge_length: jax.Array
     edge_width: jax.Array
+    edge_direction: jax.Array
     mouth_tail: jax.Array
     mouth_head: jax.Array
     mouth_lake: jax.Array
@@ -92,7 +94,9 @@ def build(
     position[cell] = np.arange(cell.size)
     tail, head = _links(faces, position, downstream, lake_index)
     spacing = grid.spacing[0]
-    length = spacing * np.hypot(grid.column[tail] - grid.column[head], grid.row[tail] - grid.row[head])
+    way = np.stack([grid.column[head] - grid.column[tail], grid.row[head] - grid.row[tail]]).astype(float)
+    cells_apart = np.hypot(*way)
+    length = spacing * cells_apart
     patch = connected_components(position[tail], position[head], cell.size)
 
     crossing = (downstream >= 0) & (member != member[downstream])
@@ -115,6 +119,7 @@ def build(
         edge_fall=jnp.asarray(bed_altitude[tail] - bed_altitude[head]),
         edge_length=jnp.asarray(length),
         edge_width=jnp.full(length.shape, spacing),
+        edge_direction=jnp.asarray(way / cells_apart),
         mouth_tail=_index(mouth_tail),
         mouth_head=_index(mouth_head),
         mouth_lake=_index(position[lake_end]),
@@ -147,6 +152,7 @@ def cut(lakes: Lakes, start: int, stop: int) -> Lakes:
         edge_fall=lakes.edge_fall[edge],
         edge_length=lakes.edge_length[edge],
         edge_width=lakes.edge_width[edge],
+        edge_direction=lakes.edge_direction[:, edge],
         mouth_tail=lakes.mouth_tail[mouth] - start,
         mouth_head=lakes.mouth_head[mouth] - start,
         mouth_lake=_index(position[np.asarray(lakes.mouth_lake)[mouth]]),

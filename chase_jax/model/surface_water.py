@@ -87,7 +87,9 @@ class Geometry(eqx.Module):
             jnp.concatenate([head, lakes.cell[lakes.edges.head]]),
             cells,
         )
-        patches = lake.Geometry(lakes.area, lakes.edges, lakes.edge_fall, lakes.edge_length, lakes.edge_width)
+        patches = lake.Geometry(
+            lakes.area, lakes.edges, lakes.edge_fall, lakes.edge_length, lakes.edge_width, lakes.edge_direction
+        )
         mouths = (lakes.mouth_tail, lakes.mouth_lake, lakes.mouth_river, lakes.inward)
         return cls(network, patches, lakes.cell, *mouths, faces)
 

@@ -1,29 +1,32 @@
 r"""The two-dimensional diffusion wave on lake patches, one implicit step at a time.
 
 $$ A_i \frac{dH_i}{dt} = s_i + \sum_f C_f\,(H_j - H_i), \qquad
-   C_f = \frac{K_f}{L_f\,(S_f^2 + \epsilon^2)^{1/4}}, \qquad K_f = \frac{b_f}{n_f} h_f^{5/3} $$
+   C_f = \frac{K_f}{L_f\,(|\nabla H|_f^2 + \epsilon^2)^{1/4}}, \qquad K_f = \frac{b_f}{n_f} h_f^{5/3} $$
 
-over the faces f between cell i and its neighbours j, S the slope of the water surface and $h_f$ the depth of the higher
-side above the higher bed. With the conductances taken as known (Picard) the step is a linear system whose matrix is
-symmetric and positive definite, solved by conjugate gradients; the conductances are then renewed at the new stages.
-The last linear system also gives the discharge through each face, which moves the water: mass is conserved whatever
-the iteration did. A cell is dry where it holds nothing; a lake at rest, islands included, stays at rest.
+over the faces f between cell i and its neighbours j, $\nabla H$ the slope of the water surface, across the face and
+along it, and $h_f$ the depth of the higher side above the higher bed. The slope along the face is the mean of those of
+its two cells over their wet faces; without it water would run faster along a diagonal than along the grid. With the
+conductances taken as known (Picard) the step is a linear system whose matrix is symmetric and positive definite, solved
+by conjugate gradients; the conductances are then renewed at the new stages. The last linear system also gives the
+discharge through each face, which moves the water: mass is conserved whatever the iteration did. A cell is dry where it
+holds nothing; a lake at rest, islands included, stays at rest.
 
 What crosses the shore comes as a source s and its linear response to the stage, from :mod:`surface_water`.
-Only the slope across each face enters its conductance; the component along the face is neglected.
 """
 
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from chase_jax.numerics.graph import EdgeList
 from chase_jax.numerics.krylov import ConjugateGradient
+from chase_jax.numerics.smooth import safe_divide
 from chase_jax.physics import channel
 from chase_jax.typing import PerEdge, PerLakeCell
 
-PICARD_ITERATIONS = 3  # 1; each shrinks the change of stage to about 0.4 for steps up to half an hour
+PICARD_ITERATIONS = 3  # 1; each shrinks the change of stage to about 0.4 at steps of half an hour
 
 
 class Geometry(eqx.Module):
@@ -35,6 +38,7 @@ class Geometry(eqx.Module):
         fall (lake_edge,): Bed at the tail minus bed at the head, m.
         length (lake_edge,): Distance between the two centers, m.
         width (lake_edge,): Width of the face, m.
+        direction (2, lake_edge): Unit vector from tail to head in the plane of the grid, 1.
     """
 
     area: PerLakeCell
@@ -42,6 +46,7 @@ class Geometry(eqx.Module):
     fall: PerEdge
     length: PerEdge
     width: PerEdge
+    direction: jax.Array
 
 
 class Answer(eqx.Module):
@@ -78,8 +83,35 @@ def conductance(roughness: PerLakeCell, geometry: Geometry, depth: PerLakeCell) 
     carrying = channel.conveyance(wet, geometry.width, 0.5 * (roughness[tail] + roughness[head]))
     fall = above[0] - above[1]
     slope = fall / geometry.length
-    root = jnp.sqrt(jnp.sqrt(slope * slope + channel.SLOPE_SMOOTHING * channel.SLOPE_SMOOTHING))
-    return carrying / (root * geometry.length), fall
+    along = slope_along(geometry, slope, upper > 0.0)
+    steepness = slope * slope + along * along + channel.SLOPE_SMOOTHING * channel.SLOPE_SMOOTHING
+    return carrying / (jnp.sqrt(jnp.sqrt(steepness)) * geometry.length), fall
+
+
+def slope_along(geometry: Geometry, slope: PerEdge, wet: jax.Array) -> PerEdge:
+    """Slope of the water surface along each face, from the slopes across the wet faces around its two cells.
+
+    Args:
+        geometry: Cells and faces.
+        slope (lake_edge,): Slope across each face, falling from tail to head, 1.
+        wet (lake_edge,): Whether water stands above the bed of the face.
+
+    Returns:
+        (lake_edge,): Slope along the face, 1; zero where no wet face turns that way.
+
+    Source:
+        Mean of the neighbors' differences, as usual on staggered grids.
+    """
+    edges = geometry.edges
+
+    def mean(part: PerEdge) -> PerLakeCell:
+        weight = jnp.where(wet, jnp.abs(part), 0.0)
+        return safe_divide(edges.total(weight * jnp.sign(part) * slope), edges.total(weight))
+
+    first, second = geometry.direction
+    of_first, of_second = mean(first), mean(second)
+    tail, head = edges.tail, edges.head
+    return 0.5 * (first * (of_second[tail] + of_second[head]) - second * (of_first[tail] + of_first[head]))
 
 
 def respond(

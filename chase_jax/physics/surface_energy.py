@@ -244,5 +244,7 @@ def solve(
         humidities=(air.specific_humidity, air.specific_humidity),
     )
     # a loop, not unrolled: it compiles in a fraction of the time and runs as fast
-    guess, _ = jax.lax.scan(lambda carry, _: (_iterate(known, carry)[0], None), guess, length=iterations - 1)
-    return _iterate(known, guess)[1]
+    # of each iteration reverse mode keeps the guess, and computes the rest again: less to write and to read
+    iterate = jax.checkpoint(_iterate, prevent_cse=False)
+    guess, _ = jax.lax.scan(lambda carry, _: (iterate(known, carry)[0], None), guess, length=iterations - 1)
+    return iterate(known, guess)[1]

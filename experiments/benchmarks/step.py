@@ -96,6 +96,10 @@ def parts_of_a_day(model: cj.Chase, state: Any, weather: atmosphere.Forcing, per
     inflow = jnp.full(model.domain.cells, 0.01)
     interval = const.SECONDS_PER_DAY / substeps
     d, p = model.domain, model.parameters
+
+    def route(solver: Any) -> Callable:
+        return lambda w, q: surface_water.step(p.channel, model.geometry, w, q, interval, solver)
+
     components = {
         "columns": (lambda s, f: model._columns_day(s, f, wet, columns), (state, weather), 1),
         "glaciers": (lambda s, f: model._glacier_day(s.glacier, f), (state, weather), 1),
@@ -106,8 +110,9 @@ def parts_of_a_day(model: cj.Chase, state: Any, weather: atmosphere.Forcing, per
             (aquifer,),
             1,
         ),
-        "rivers and lakes": (
-            lambda w, q: surface_water.step(p.channel, model.geometry, w, q, interval, model.solvers.reach),
+        "rivers and lakes": (route(model.solvers.reach), (state.water, inflow), substeps),
+        "rivers and lakes, were they swept": (
+            route(model.with_reach("jacobi")[0].solvers.reach),
             (state.water, inflow),
             substeps,
         ),

@@ -2,14 +2,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.integrate import solve_ivp
+from scipy.integrate import quad, solve_ivp
 from scipy.optimize import brentq
-from waters import chain, lone_lake, valley
+from waters import chain, lone_lake, patch, valley
 
 from chase_jax.model import surface_water
 from chase_jax.numerics.jacobi import Jacobi
 from chase_jax.numerics.tree import Tree
-from chase_jax.physics import channel
+from chase_jax.physics import channel, lake, river
 
 
 def conveyance(depth, width, roughness=0.03):
@@ -134,3 +134,115 @@ def test_through_flow_of_a_lake_settles_at_the_inflow():
         geometry, parameters, volume, inflow_at_top(np.full(500, 100.0), bed.size), 10800.0, Tree(1800.0)
     )
     np.testing.assert_allclose(discharge[-1, [0, 7, 27, -1]], 100.0, rtol=1e-4)
+
+
+@pytest.mark.parametrize("degrees", [0.0, 20.0, 45.0, 70.0, 160.0, 300.0])
+def test_water_runs_down_a_tilted_lake_in_any_direction_as_manning_says(degrees):
+    rows, columns, slope, depth = 6, 7, 1e-3, 4.0
+    down = np.array([np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))])
+    row, column = np.divmod(np.arange(rows * columns), columns)
+    bed = -1e3 * slope * (down[0] * column + down[1] * row)  # uniform flow: the bed falls as the water does
+    geometry, _ = lone_lake(rows, columns, bed)
+    conducts, fall = lake.conductance(jnp.full(bed.size, 0.03), geometry.lake, jnp.full(bed.size, depth))
+    discharge = np.asarray(conducts * fall)
+    # the depth of the higher side above the higher bed is the depth: what is left is the direction
+    expected = conveyance(depth, 1e3) * np.sqrt(slope) * (down @ np.asarray(geometry.lake.direction))
+    tail, head = (np.asarray(end) for end in (geometry.lake.edges.tail, geometry.lake.edges.head))
+    inner = (row > 0) & (row < rows - 1) & (column > 0) & (column < columns - 1)
+    inner = inner[tail] & inner[head]
+    assert inner.sum() > 20
+    np.testing.assert_allclose(discharge[inner], expected[inner], rtol=1e-3, atol=1e-3 * abs(expected).max())
+
+
+def test_pools_fill_and_spill_over_their_sills_to_both_sides():
+    bed = np.array([0.0, 1.0, 2.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0])
+    cells, inflow, slope = bed.size, 100.0 / 86400.0, 0.01
+    ends = (np.arange(cells) == 0) | (np.arange(cells) == cells - 1)
+    network = river.network(
+        np.full(cells, -1),
+        np.zeros(cells),
+        np.full(cells, 100.0),
+        np.full(cells, 100.0),
+        ends,
+        np.full(cells, slope),
+        patch=np.ones(cells, dtype=bool),
+    )
+    bowl = patch(1, cells, bed)
+    bowl.area, bowl.edge_length, bowl.edge_width = jnp.full(cells, 100.0), jnp.full(8, 100.0), jnp.ones(8)
+    geometry = surface_water.Geometry.join(network, bowl)
+    parameters = channel.Parameters.default(jnp.ones(cells), jnp.full(cells, 1e3), 0.035)
+    source = jnp.zeros((3000, cells)).at[:, 4].set(inflow)
+    volume, _ = run(geometry, parameters, np.zeros(cells), source, 600.0, Tree(60.0))
+    level = np.asarray(volume) / 100.0 + bed
+    spill = brentq(lambda h: conveyance(h, 1.0, 0.035) * np.sqrt(slope) - inflow / 2.0, 1e-5, 1.0)
+    np.testing.assert_allclose(level, level[::-1], atol=1e-9)
+    np.testing.assert_allclose(level[0], spill, rtol=0.01)  # normal depth at the ends
+    # the crest is a cell long: the pool stands above it by what drives the water over that length
+    head = brentq(
+        lambda h: conveyance(h, 1.0, 0.035) * np.sqrt((h - spill) / 100.0) - inflow / 2.0, spill * (1.0 + 1e-9), 1.0
+    )
+    np.testing.assert_allclose(level[2], 2.0 + spill, atol=1e-4)
+    np.testing.assert_allclose(level[3:6], 2.0 + head, atol=1e-4)
+    assert spill == pytest.approx(0.0061, rel=0.02)
+
+
+@pytest.mark.parametrize("cells", [40, 80, 160])
+def test_a_made_up_surface_is_steady_on_the_bed_that_belongs_to_it(cells):
+    error = manufactured_error(cells)
+    assert 0.4 / cells < error < 0.7 / cells  # m; first order in the length of the cells
+
+
+def manufactured_error(cells):
+    """Largest error of the depth where h = (4/g)^(1/3) (1 + exp(-16 (x/1000 - 1/2)^2) / 2) is the steady answer."""
+    flow, roughness, width, reach = 2.0, 0.033, 1000.0, 1000.0
+    size = reach / cells
+    x = (np.arange(cells + 1) + 0.5) * size
+    wanted = lambda x: (4.0 / 9.81) ** (1.0 / 3.0) * (1.0 + 0.5 * np.exp(-16.0 * (x / 1000.0 - 0.5) ** 2))  # noqa: E731
+
+    def bed_slope(x):
+        step = 1e-3
+        friction = (flow * width / conveyance(wanted(x), width, roughness)) ** 2
+        return friction + (wanted(x + step) - wanted(x - step)) / (2.0 * step)
+
+    fall = np.array([quad(bed_slope, a, a + size)[0] for a in x])
+    geometry, parameters = chain(cells + 1, 1e-3, width, roughness, size, outlet=False, last=1e13)
+    network = geometry.network
+    fall[-2:] = quad(bed_slope, x[-2], x[-2] + size / 2.0)[0], 0.0
+    network = river.network(
+        np.append(np.arange(cells) + 1, -1),
+        fall,
+        np.asarray(network.length),
+        np.asarray(network.cell_area),
+        np.zeros(cells + 1, dtype=bool),
+        np.zeros(cells + 1),
+        None,
+        np.full(cells + 1, size),
+    )
+    depth = wanted(x)
+    start = depth * width * size
+    start[-1] = 1e13 * wanted(x[-2] + size / 2.0)
+    inflows = inflow_at_top(np.full(9, flow * width), cells + 1)
+    volume, _ = run(surface_water.Geometry.join(network), parameters, start, inflows, 1200.0, Tree(1200.0 / cells))
+    return np.abs(np.asarray(volume)[:-1] / (width * size) - depth[:-1]).max()
+
+
+def test_a_pulse_against_a_fixed_level_agrees_with_a_run_ten_times_finer():
+    width, slope, roughness, level = 20.0, 1e-4, 1.0 / 80.0, 4.0
+
+    def outflow(size, dt):
+        cells = round(21000.0 / size)
+        geometry, parameters = chain(cells + 1, slope, width, roughness, size, outlet=False, last=1e13)
+        time = (np.arange(int(86400.0 / dt)) + 0.5) * dt
+        pulse = np.interp(time, [0.0, 3 * 3600.0, 6 * 3600.0], [20.0, 25.0, 20.0])
+        steady = np.full(cells + 1, 4.0 * width * size)
+        steady[-1] = level * 1e13
+        before = inflow_at_top(np.full(96, 20.0), cells + 1)
+        start, _ = run(geometry, parameters, steady, before, 3600.0, Tree(600.0))
+        _, discharge = run(geometry, parameters, start, inflow_at_top(pulse, cells + 1), dt, Tree(dt))
+        return np.asarray(discharge[:, cells - 1]).reshape(-1, round(600.0 / dt)).mean(axis=1)
+
+    coarse, fine = outflow(1000.0, 600.0), outflow(100.0, 10.0)
+    assert fine.max() > 21.0
+    skill = 1.0 - ((coarse - fine) ** 2).sum() / ((fine - fine.mean()) ** 2).sum()
+    assert skill > 0.99
+    assert abs(coarse.max() / fine.max() - 1.0) < 0.02
