@@ -40,14 +40,22 @@ import xarray as xr
 
 from chase_jax.checks import require
 from chase_jax.io import inputs, store
-from data_prep import hydrography, landcover, rasters, soil, weather
+from data_prep import completion, hydrography, landcover, rasters, soil, weather
 
 CRS = "EPSG:3035"
 FACTOR = 2  # fine cells of 500 m per cell of the domain
 PERIOD = ("1989-01-01", "1993-12-31")
 GAUGE, GAUGE_NAME = "00398", "Moselle at Perl"
 SHORTWAVE_FACTOR = 0.145  # K-1/2, see above
-SECONDS_PER_DAY = 86400.0  # s
+
+# Variables of the forcing that were not observed: how, from what, after whom; see above.
+DERIVED = {
+    "air_temperature_min": ("mean less half the range", "potential_evapotranspiration", "hargreaves1985"),
+    "air_temperature_max": ("mean plus half the range", "potential_evapotranspiration", "hargreaves1985"),
+    "shortwave_down": ("range of temperature, k = 0.145", "air_temperature_min air_temperature_max", "hargreaves1985"),
+    "specific_humidity": ("lowest temperature with monthly offsets", "air_temperature_min", "kimball1997 bolton1980"),
+    "air_pressure": ("standard atmosphere", "surface_altitude", "allen1998"),
+}
 
 AQUIFER_THICKNESS = 50.0  # m, weathered and fissured part of consolidated sediments; choice of this project
 SPECIFIC_YIELD = 0.05  # 1, consolidated sediments; choice of this project
@@ -92,7 +100,7 @@ def prepare(
     observed = inputs.observations([GAUGE], time, discharge[None])
     store.write_dataset(observed, paths["observations"], "Upper Moselle: observed discharge")
     means = "\n".join(f"mean {name}: {value}" for name, value in _means(forcing, domain).items())
-    depth = np.nanmean(discharge) * SECONDS_PER_DAY * 365.25 / (float(str(gauge["area_km2"])) * 1e3)
+    depth = np.nanmean(discharge) * weather.SECONDS_PER_DAY * 365.25 / (float(str(gauge["area_km2"])) * 1e3)
     report += f"\n{means}\nobserved runoff depth {time[0]:%Y} to {time[-1]:%Y}: {depth:.0f} mm per year\n"
     store.write_text(report, paths["report"])
     progress(report.strip())
@@ -123,7 +131,7 @@ def read_weather(source: pathlib.Path) -> xr.Dataset:
     with xr.open_dataset(source / "latlon" / "latlon_1.nc") as geography:
         top = weather.extraterrestrial_radiation(geography["lat"].values, day)
     temperature = read("tavg/tavg.nc", "tavg") + 273.15
-    demand = read("pet/pet.nc", "pet") / SECONDS_PER_DAY
+    demand = read("pet/pet.nc", "pet") / weather.SECONDS_PER_DAY
     spread = weather.diurnal_range_from_evapotranspiration(demand, temperature, top)
     lowest = temperature - 0.5 * spread
 
@@ -135,7 +143,7 @@ def read_weather(source: pathlib.Path) -> xr.Dataset:
     altitude = rasters.fill_nearest(rasters.block_mean(terrain.values, round(size / terrain.cell_size)))
     pressure = np.broadcast_to(weather.standard_pressure(altitude), temperature.shape)
     fields = {
-        "precipitation": read("pre/pre.nc", "pre") / SECONDS_PER_DAY,
+        "precipitation": read("pre/pre.nc", "pre") / weather.SECONDS_PER_DAY,
         "air_temperature": temperature,
         "air_temperature_min": lowest,
         "air_temperature_max": temperature + 0.5 * spread,
@@ -146,7 +154,10 @@ def read_weather(source: pathlib.Path) -> xr.Dataset:
         "potential_evapotranspiration": demand,
         "surface_altitude": altitude,
     }
-    return inputs.forcing(fields, time, x, y, CRS)
+    forcing = inputs.forcing(fields, time, x, y, CRS)
+    for name, (how, origin, references) in DERIVED.items():
+        forcing[name].attrs |= completion.flags(name, how, origin, references)
+    return forcing
 
 
 def build_domain(
@@ -187,7 +198,7 @@ def build_domain(
     climate = _climate(forcing, x, y)
     runoff = climate["mean_precipitation"] - _pike_evaporation(climate)
     mean_flow = hydrography.accumulate(receiver, np.where(flat, runoff.ravel(), 0) / 1e3 * size * size)
-    bankfull = BANKFULL_RATIO * mean_flow.reshape(active.shape) / (365.25 * SECONDS_PER_DAY)
+    bankfull = BANKFULL_RATIO * mean_flow.reshape(active.shape) / (365.25 * weather.SECONDS_PER_DAY)
     texture = soil.column_texture(soil.read_horizons(source / "morph" / "soil_classdefinition.txt"))
     sand, clay = (rasters.block_mean(part, FACTOR) for part in soil.map_texture(grids["soil_class"].values, texture))
     leaf_table = landcover.read_leaf_area(source / "morph" / "LAI_classdefinition.txt")
@@ -270,7 +281,7 @@ def _mean_weather(forcing: xr.Dataset, x: np.ndarray, y: np.ndarray) -> xr.Datas
 def _climate(forcing: xr.Dataset, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     """The climatic predictors on the domain grid."""
     mean = _mean_weather(forcing, x, y)
-    year = 365.25 * SECONDS_PER_DAY
+    year = 365.25 * weather.SECONDS_PER_DAY
     rain, demand = mean.precipitation.values * year, mean.potential_evapotranspiration.values * year
     return {
         "mean_precipitation": rain,
@@ -293,7 +304,7 @@ def _means(forcing: xr.Dataset, domain: xr.Dataset) -> dict[str, str]:
     inside = domain.active.values == 1
     value = {str(name): float(array.values[inside].mean()) for name, array in mean.data_vars.items()}
     return {
-        "precipitation": f"{value['precipitation'] * SECONDS_PER_DAY * 365.25:.0f} mm per year",
+        "precipitation": f"{value['precipitation'] * weather.SECONDS_PER_DAY * 365.25:.0f} mm per year",
         "air temperature": f"{value['air_temperature'] - 273.15:.2f} degrees Celsius",
         "shortwave down": f"{value['shortwave_down']:.1f} W m-2",
         "specific humidity": f"{1e3 * value['specific_humidity']:.2f} g kg-1",

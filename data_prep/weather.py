@@ -8,6 +8,10 @@ SOLAR_CONSTANT = 1367.0  # W m-2, allen1998
 LATENT_HEAT = 2.45e6  # J kg-1, allen1998
 HARGREAVES_FACTOR = 0.0023  # K-1/2 K-1, hargreaves1985
 HARGREAVES_OFFSET = 17.8  # K
+SECONDS_PER_DAY = 86400.0  # s
+PRIESTLEY_TAYLOR = 1.26  # 1, priestley1972
+NET_SHARE = 0.85 * 0.9  # 1, of shortwave: what is absorbed (albedo 0.15), less a tenth into the ground; kimball1997
+LEAST_ANNUAL_PRECIPITATION = 80.0  # kg m-2 year-1, below which no aridity is told apart
 
 
 def extraterrestrial_radiation(latitude: np.ndarray, day_of_year: np.ndarray) -> np.ndarray:
@@ -78,6 +82,58 @@ def dew_point(pressure_of_vapor: np.ndarray) -> np.ndarray:
     """Dew point, K, the inverse of :func:`vapor_pressure`. Argument: pressure_of_vapor (...), Pa."""
     logarithm = np.log(pressure_of_vapor / 611.2)
     return 273.15 + 243.5 * logarithm / (17.67 - logarithm)
+
+
+def vapor_pressure_of_humidity(humidity: np.ndarray, air_pressure: np.ndarray) -> np.ndarray:
+    """Vapor pressure, Pa, the inverse of :func:`specific_humidity`. Arguments: humidity (...), 1; air_pressure, Pa."""
+    return humidity * air_pressure / (0.622 + 0.378 * humidity)
+
+
+def equilibrium_evaporation(
+    shortwave_down: np.ndarray, air_temperature: np.ndarray, air_pressure: np.ndarray
+) -> np.ndarray:
+    r"""Evaporation of a wet surface, $1.26\,\frac{\Delta}{\Delta + \gamma}\,\frac{0.765\,R}{\lambda}$, kg m-2 per day.
+
+    Args:
+        shortwave_down (...): Daily mean shortwave radiation R, W m-2.
+        air_temperature (...): Daily mean temperature, K.
+        air_pressure (...): Air pressure, Pa.
+
+    Source:
+        priestley1972; kimball1997 for the energy; allen1998, eqs. 8 and 13, for gamma and Delta.
+    """
+    slope = 17.67 * 243.5 * vapor_pressure(air_temperature) / (air_temperature - 273.15 + 243.5) ** 2
+    share = slope / (slope + 0.665e-3 * air_pressure)
+    return PRIESTLEY_TAYLOR * share * NET_SHARE * shortwave_down * SECONDS_PER_DAY / LATENT_HEAT
+
+
+def dew_point_from_minimum(
+    lowest: np.ndarray, diurnal_range: np.ndarray, evaporation: np.ndarray, annual_precipitation: np.ndarray
+) -> np.ndarray:
+    r"""Dew point from the lowest temperature, which it equals in humid and undercuts in arid climates.
+
+    $$ T_d = T_n [-0.127 + 1.121 (1.003 - 1.444 F + 12.312 F^2 - 32.766 F^3) + 0.0006 \Delta T], \quad F = E_p / P . $$
+
+    Args:
+        lowest (...): Lowest temperature of the day, K.
+        diurnal_range (...): Highest less lowest temperature of the day, K.
+        evaporation (...): Evaporation of a wet surface on the day E_p, kg m-2 per day.
+        annual_precipitation (...): Precipitation of a year P, kg m-2 per year; counted as at least 80.
+
+    Returns:
+        (...): Dew point, K.
+
+    Source:
+        kimball1997, eq. 4.
+    """
+    ratio = evaporation / np.maximum(annual_precipitation, LEAST_ANNUAL_PRECIPITATION)
+    arid = 1.003 + ratio * (-1.444 + ratio * (12.312 - 32.766 * ratio))
+    return lowest * (-0.127 + 1.121 * arid + 0.0006 * diurnal_range)
+
+
+def wind_at_ten_meters(wind_speed: np.ndarray) -> np.ndarray:
+    """Wind speed at 10 m from that at 2 m over short grass, m s-1. Source: allen1998, eq. 47."""
+    return wind_speed * np.log(67.8 * 10.0 - 5.42) / 4.87
 
 
 def specific_humidity(pressure_of_vapor: np.ndarray, air_pressure: np.ndarray) -> np.ndarray:

@@ -7,10 +7,9 @@ import jax.numpy as jnp
 
 from chase_jax import constants as const
 from chase_jax.domain.domain import Domain
-from chase_jax.model import glacier_tile, land
+from chase_jax.model import land
 from chase_jax.model.containers import Fluxes, Residuals, State
-from chase_jax.physics import glacier
-from chase_jax.typing import PerCell, PerGlacier, Scalar
+from chase_jax.typing import PerCell, Scalar
 
 LEAST = 1.0  # kg m-2, below which fluxes do not make a residual relative
 DAY = const.SECONDS_PER_DAY
@@ -49,17 +48,6 @@ def glacier_water(domain: Domain, state: State) -> PerCell:
     cell = domain.glacier_cell
     held = (state.glacier.snow.water + state.glacier.ice.ice) * domain.glacier_fraction[cell]
     return jnp.zeros(domain.cells, held.dtype).at[cell].set(held)
-
-
-def glacier_energy(parameters, before, after, fluxes: glacier_tile.Fluxes, air, dt: float) -> PerGlacier:
-    """Energy of the glacier tile that a sub-step does not account for (glacier,), W m-2."""
-
-    def held(state):
-        return state.snow.enthalpy + glacier.total_enthalpy(parameters, state.ice)
-
-    gained = fluxes.net_shortwave + fluxes.net_longwave - fluxes.sensible_heat + fluxes.precipitation_heat
-    gained = gained - fluxes.evaporation * air.vapor_enthalpy - fluxes.runoff_heat + fluxes.base_heat
-    return (held(after) - held(before)) / dt - gained
 
 
 def residuals(

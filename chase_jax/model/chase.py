@@ -198,22 +198,12 @@ class Chase(eqx.Module):
 
     def _glacier_day(self, state: glacier_tile.State, forcing: atmosphere.Forcing):
         """The glaciers, on their own axis; daily means and the largest energy residual of the sub-steps."""
-        cell, substeps = self.domain.glacier_cell, self.options.land_substeps
-        dt = const.SECONDS_PER_DAY / substeps
+        cell = self.domain.glacier_cell
         local = jax.tree.map(lambda leaf: leaf[cell] if jnp.ndim(leaf) else leaf, forcing)
         local_air = jax.tree.map(lambda leaf: leaf[cell], self.parameters.land.atmosphere)
-        weather = atmosphere.prepare_day(local_air, local, self.domain.latitude[cell], substeps, self.options.storm)
-        ice = self.parameters.glacier.ice
-
-        def advance(state: glacier_tile.State, interval: atmosphere.Interval):
-            air = atmosphere.air(weather.shared, interval)
-            new, fluxes = glacier_tile.step(self.parameters.glacier, state, air, dt)
-            return new, (fluxes, budget.glacier_energy(ice, state, new, fluxes, air, dt))
-
-        advance = jax.checkpoint(advance, prevent_cse=False)
-        state, (fluxes, residual) = jax.lax.scan(advance, state, weather.intervals)
-        mean = jax.tree.map(lambda f: jnp.mean(f, axis=0), fluxes)
-        return state, mean, jnp.max(jnp.abs(residual), axis=0)
+        latitude, options = self.domain.latitude[cell], self.options
+        parameters = self.parameters.glacier
+        return glacier_tile.day(parameters, local_air, state, local, latitude, options.land_substeps, options.storm)
 
     def _on_cells(self, values: jax.Array) -> PerCell:
         """Values of the glaciers on the axis of cells, zero elsewhere."""

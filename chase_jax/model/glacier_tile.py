@@ -7,9 +7,11 @@ over the ice together with the rain on bare ice and the melt, and snow beyond a 
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
-from chase_jax.physics import bulk_surface, glacier, radiation, snow
+from chase_jax import constants as const
+from chase_jax.physics import atmosphere, bulk_surface, glacier, radiation, snow
 from chase_jax.physics.atmosphere import Air
 from chase_jax.typing import PerGlacier
 
@@ -164,6 +166,57 @@ def step(parameters: Parameters, state: State, air: Air, dt: float) -> tuple[Sta
         firn=firn,
     )
     return State(snow_state, ice_state), fluxes
+
+
+def day(
+    parameters: Parameters,
+    air_parameters: atmosphere.Parameters,
+    state: State,
+    forcing: atmosphere.Forcing,
+    latitude: PerGlacier,
+    substeps: int,
+    storm: str = "duration",
+) -> tuple[State, Fluxes, PerGlacier]:
+    """Advance the glacier tile by one day.
+
+    Args:
+        parameters: Parameters of snow and ice.
+        air_parameters: Parameters of the air over the glaciers, (glacier,).
+        state: Snow and ice at the start of the day.
+        forcing: Mean weather of the day, (glacier,).
+        latitude (glacier,): Latitude, degree north.
+        substeps: Number of sub-steps, 1.
+        storm: How precipitation falls, "duration" or "flat".
+
+    Returns:
+        Snow and ice at the end of the day, daily mean fluxes, and the largest energy that a sub-step left unaccounted
+        for (glacier,), W m-2.
+    """
+    weather = atmosphere.prepare_day(air_parameters, forcing, latitude, substeps, storm)
+    dt = const.SECONDS_PER_DAY / substeps
+
+    def advance(before: State, interval: atmosphere.Interval):
+        air = atmosphere.air(weather.shared, interval)
+        after, fluxes = step(parameters, before, air, dt)
+        return after, (fluxes, _energy_residual(parameters.ice, before, after, fluxes, air, dt))
+
+    advance = jax.checkpoint(advance, prevent_cse=False)
+    state, (fluxes, residual) = jax.lax.scan(advance, state, weather.intervals)
+    mean = jax.tree.map(lambda f: jnp.mean(f, axis=0), fluxes)
+    return state, mean, jnp.max(jnp.abs(residual), axis=0)
+
+
+def _energy_residual(
+    parameters: glacier.Parameters, before: State, after: State, fluxes: Fluxes, air: Air, dt: float
+) -> PerGlacier:
+    """Energy of the tile that a step does not account for, W m-2."""
+
+    def held(state: State) -> PerGlacier:
+        return state.snow.enthalpy + glacier.total_enthalpy(parameters, state.ice)
+
+    gained = fluxes.net_shortwave + fluxes.net_longwave - fluxes.sensible_heat + fluxes.precipitation_heat
+    gained = gained - fluxes.evaporation * air.vapor_enthalpy - fluxes.runoff_heat + fluxes.base_heat
+    return (held(after) - held(before)) / dt - gained
 
 
 def _absorbed_shortwave(parameters: Parameters, state: State, air: Air) -> tuple[PerGlacier, PerGlacier]:

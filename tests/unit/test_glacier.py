@@ -9,7 +9,7 @@ from weather import air_of
 
 from chase_jax import constants as const
 from chase_jax.model import glacier_tile
-from chase_jax.physics import glacier, snow
+from chase_jax.physics import atmosphere, glacier, snow
 
 STEP = 10800.0
 step = jax.jit(glacier_tile.step, static_argnames="dt")
@@ -98,3 +98,35 @@ def test_snow_beyond_the_threshold_becomes_ice():
     assert glacier_tile.FIRN_THRESHOLD < float(state.snow.water[0]) < 3100.0
     assert float(state.ice.ice[0] - start.ice.ice[0]) > 400.0
     assert float(fluxes.firn[0]) > 0.0
+
+
+def test_a_day_is_the_sum_of_its_steps_and_closes():
+    parameters, state = tile(n=3, snow_water=200.0)
+    leaves = {
+        "precipitation": [0.0, 2e-4, 4e-4],
+        "air_temperature": [265.0, 273.5, 280.0],
+        "shortwave_down": [250.0, 100.0, 300.0],
+        "specific_humidity": [1.5e-3, 4e-3, 5e-3],
+        "air_pressure": [7e4] * 3,
+        "wind_speed": [3.0] * 3,
+        "longwave_down": [0.0] * 3,
+        "diurnal_range": [8.0] * 3,
+    }
+    forcing = atmosphere.Forcing(**{k: jnp.asarray(v) for k, v in leaves.items()}, day_of_year=jnp.asarray(160.0))
+    air_parameters, latitude = atmosphere.Parameters.default(3), jnp.full(3, 46.8)
+    after, mean, residual = glacier_tile.day(parameters, air_parameters, state, forcing, latitude, 8)
+    weather = atmosphere.prepare_day(air_parameters, forcing, latitude, 8)
+    stepped, runoff = state, 0.0
+    for number in range(8):
+        interval = jax.tree.map(lambda leaf, k=number: leaf[k], weather.intervals)
+        stepped, fluxes = step(parameters, stepped, atmosphere.air(weather.shared, interval), dt=STEP)
+        runoff = runoff + fluxes.runoff / 8
+    for a, b in zip(jax.tree.leaves(after), jax.tree.leaves(stepped), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(mean.runoff, runoff, rtol=1e-9, atol=1e-15)
+    assert float(residual.max()) < 1e-6
+    held = after.snow.water + after.ice.ice - state.snow.water - state.ice.ice
+    np.testing.assert_allclose(
+        held, 86400.0 * (forcing.precipitation - mean.evaporation - mean.runoff), rtol=1e-9, atol=1e-7
+    )
+    assert float(mean.runoff[2]) * 86400.0 > 10.0

@@ -85,6 +85,9 @@ def test_weather_is_complete_and_plausible_for_lorraine(paths):
     assert 120 < mean["shortwave_down"] < 132
     assert 0.0055 < mean["specific_humidity"] < 0.0070
     given = xr.open_dataset(paths["forcing"])
+    for name in moselle.DERIVED:
+        assert given[name].attrs["derivation"].startswith("not observed"), name
+    assert "derivation" not in given.precipitation.attrs
     rain = given.precipitation.mean("time")
     assert float(rain[-1, -2]) > 1.5 * float(rain[3, 1])  # the Vosges in the southeast: the first row is the north
     saturated = weather.specific_humidity(weather.vapor_pressure(given.air_temperature), given.air_pressure)
