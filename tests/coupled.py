@@ -45,12 +45,13 @@ def disturbed(state, seed):
     import equinox as eqx
 
     cells = state.aquifer.storage.shape
-    snow = random(cells, 0.0, 300.0) * (random(cells, 0.0, 1.0) > 0.5)
+    layers = state.land.snow.layer_water.shape
+    snow = random(layers, 0.0, 100.0) * (random(cells, 0.0, 1.0) > 0.5)
     state = eqx.tree_at(
         lambda s: (
-            s.land.snow.water,
-            s.land.snow.enthalpy,
-            s.land.snow.thickness,
+            s.land.snow.layer_water,
+            s.land.snow.layer_enthalpy,
+            s.land.snow.layer_thickness,
             s.land.canopy.water,
             s.land.soil.puddle,
             s.land.soil.enthalpy,
@@ -60,7 +61,7 @@ def disturbed(state, seed):
         state,
         (
             snow,
-            -snow * random(cells, 2e5, 3.6e5),
+            -snow * random(layers, 2e5, 3.6e5),
             snow / 250.0,
             random(state.land.canopy.water.shape, 0.0, 0.3),
             random(cells, 0.0, 5.0),

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from chase_jax import constants as const
-from chase_jax.physics import atmosphere, bulk_surface, glacier, radiation, snow
+from chase_jax.physics import atmosphere, bulk_surface, glacier, radiation, snow, turbulence
 from chase_jax.physics.atmosphere import Air
 from chase_jax.typing import PerGlacier
 
@@ -97,9 +97,10 @@ def step(parameters: Parameters, state: State, air: Air, dt: float) -> tuple[Sta
         SNOW_ROUGHNESS,
         SNOW_ROUGHNESS * SCALAR_ROUGHNESS_RATIO,
         pack.skin_conductance,
-        pack.phase.temperature,
-        pack.phase.mean_enthalpy,
+        pack.temperature,
+        pack.mean_enthalpy,
         bulk_surface.MELT_CONDUCTANCE,
+        turbulence.SNOW_STABLE_LIMIT,
     )
     there_is_ice = glacier.active_mass(state.ice.ice) / glacier.ACTIVE_MASS
     over_ice = bulk_surface.solve(
@@ -124,6 +125,7 @@ def step(parameters: Parameters, state: State, air: Air, dt: float) -> tuple[Sta
         sublimation=pack.cover * over_snow.evaporation,
         skin_temperature=over_snow.temperature,
         air_temperature=air.temperature,
+        wind_speed=air.wind_speed,
     )
     to_ice = jnp.full_like(capacity, 2.0 * glacier.CONDUCTIVITY / glacier.ACTIVE_DEPTH)
     ground = snow.Ground(ice.temperature, capacity, to_ice)
@@ -145,9 +147,7 @@ def step(parameters: Parameters, state: State, air: Air, dt: float) -> tuple[Sta
     # What the skins wanted to sublimate and the stores did not have goes to the air as sensible heat.
     snow_cut = supply.sublimation - snow_fluxes.sublimation
     ice_cut = bare * over_ice.evaporation - ice_fluxes.sublimation
-    cut_heat = snow_cut * (air.vapor_enthalpy - pack.phase.mean_enthalpy) + ice_cut * (
-        air.vapor_enthalpy - ice.mean_enthalpy
-    )
+    cut_heat = snow_cut * (air.vapor_enthalpy - pack.mean_enthalpy) + ice_cut * (air.vapor_enthalpy - ice.mean_enthalpy)
     rain_on_ice = bare * air.rain
 
     def mixed(on_snow, on_ice):
@@ -235,15 +235,19 @@ def _absorbed_shortwave(parameters: Parameters, state: State, air: Air) -> tuple
 
 
 def _firn(pack: snow.State, dt: float) -> tuple[snow.State, PerGlacier, PerGlacier]:
-    """Turn snow beyond the threshold into ice: the pack without it, its mass and its enthalpy per second."""
-    excess = jnp.maximum(pack.water - FIRN_THRESHOLD, 0.0)
-    share = excess / jnp.maximum(pack.water, FIRN_THRESHOLD) * (dt / (FIRN_TIME + dt))
-    kept = 1.0 - share
-    mean_enthalpy = snow.diagnose(pack).mean_enthalpy
-    moved = share * pack.water
+    """Turn snow beyond the threshold into ice, from below: the rest, the mass and its enthalpy per second."""
+    water = pack.layer_water[-1]
+    excess = jnp.minimum(jnp.maximum(pack.water - FIRN_THRESHOLD, 0.0), water)
+    share = excess / jnp.maximum(water, 1.0) * (dt / (FIRN_TIME + dt))
+    mean_enthalpy = snow.diagnose(pack).mean_enthalpy[-1]
+    moved = share * water
     rest = eqx.tree_at(
-        lambda p: (p.water, p.enthalpy, p.thickness),
+        lambda p: (p.layer_water, p.layer_enthalpy, p.layer_thickness),
         pack,
-        (pack.water - moved, pack.enthalpy - moved * mean_enthalpy, kept * pack.thickness),
+        (
+            pack.layer_water.at[-1].add(-moved),
+            pack.layer_enthalpy.at[-1].add(-moved * mean_enthalpy),
+            pack.layer_thickness.at[-1].multiply(1.0 - share),
+        ),
     )
     return rest, moved / dt, moved * mean_enthalpy / dt

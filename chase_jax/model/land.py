@@ -235,7 +235,7 @@ def _prepare(p: Parameters, state: State, day_of_year: jax.Array, dt: float) -> 
     """What depends on the season and on the state at the start of the day only."""
     v = p.vegetation
     cover = vegetation.canopy(v, leaf_area_today(p.leaf_area_index, day_of_year))
-    snowy = snow.surface(state.snow, v.lower_fraction * v.lower_top, dt).cover
+    snowy = snow.cover(state.snow, v.lower_fraction * v.lower_top)
     leaves = canopy.diagnose(p.canopy, state.canopy)
     frosted = canopy.wet_fraction(p.canopy, cover, snowy, jnp.zeros_like(leaves.frozen), leaves.frozen)
     optics = radiation.canopy_optics(
@@ -316,9 +316,9 @@ def substep(
             soil_wetness=wetness.availability,
             soil_humidity=wetness.pore_humidity,
             soil_enthalpy=layers.mean_enthalpy[0],
-            snow_temperature=pack.phase.temperature,
+            snow_temperature=pack.temperature,
             snow_conductance=pack.cover * pack.skin_conductance,
-            snow_enthalpy=pack.phase.mean_enthalpy,
+            snow_enthalpy=pack.mean_enthalpy,
         ),
         dt,
     )
@@ -335,6 +335,7 @@ def substep(
         sublimation=energy.snow_sublimation,
         skin_temperature=energy.snow_skin_temperature,
         air_temperature=air.temperature,
+        wind_speed=air.wind_speed,
     )
     ground = snow.Ground(coupling.temperature, coupling.heat_capacity, coupling.skin)
     pack_after, melted = snow.step(p.snow, state.snow, pack, supply, ground, dt)
@@ -395,7 +396,7 @@ def substep(
     )
 
     # vapor that the stores could not give leaves as sensible heat instead
-    unmet = (energy.snow_sublimation - melted.sublimation) * (air.vapor_enthalpy - pack.phase.mean_enthalpy)
+    unmet = (energy.snow_sublimation - melted.sublimation) * (air.vapor_enthalpy - pack.mean_enthalpy)
     unmet += (energy.soil_evaporation - flows.evaporation) * (air.vapor_enthalpy - layers.mean_enthalpy[0])
     unmet += jnp.sum((asked - flows.uptake) * (air.vapor_enthalpy - layers.liquid_enthalpy), axis=0)
     sensible = energy.sensible_heat + unmet

@@ -45,7 +45,7 @@ def maps(model: Chase, state: State, fluxes: Fluxes, names: tuple[str, ...]) -> 
     liquid = layers.liquid.at[0].set(first * liquid_share)
     table = soil_hydraulics.water_table(state.aquifer.storage, p.aquifer.thickness, p.aquifer.specific_yield)
     vegetation = p.land.vegetation
-    pack = snow_process.surface(state.land.snow, vegetation.lower_fraction * vegetation.lower_top, 1.0)
+    buried = vegetation.lower_fraction * vegetation.lower_top
     ice = state.glacier.ice.ice * d.glacier_fraction[d.glacier_cell]
     layered = jnp.ones((len(LAYER_THICKNESS), 1))
     known = {
@@ -73,9 +73,9 @@ def maps(model: Chase, state: State, fluxes: Fluxes, names: tuple[str, ...]) -> 
         "net_radiation": lambda: fluxes.net_radiation,
         "canopy_water": lambda: jnp.sum(state.land.canopy.water, axis=0),
         "snow_amount": lambda: state.land.snow.water,
-        "snow_liquid_water": lambda: snow_process.diagnose(state.land.snow).liquid,
+        "snow_liquid_water": lambda: jnp.sum(snow_process.diagnose(state.land.snow).liquid, axis=0),
         "snow_thickness": lambda: state.land.snow.thickness,
-        "snow_cover_fraction": lambda: pack.cover,
+        "snow_cover_fraction": lambda: snow_process.cover(state.land.snow, buried),
         "glacier_ice": lambda: jnp.zeros(d.cells, ice.dtype).at[d.glacier_cell].set(ice),
         "puddle_water": lambda: state.land.soil.puddle,
         "soil_liquid_water": lambda: liquid,

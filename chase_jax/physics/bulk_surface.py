@@ -59,6 +59,7 @@ def solve(
     store_temperature: PerCell,
     source_enthalpy: PerCell | float,
     melt_conductance: PerCell | float = 0.0,
+    stable_limit: float = turbulence.STABLE_LIMIT,
 ) -> SkinFluxes:
     r"""Solve the skin's balance by Newton's method and take the fluxes from the last linear system.
 
@@ -76,6 +77,7 @@ def solve(
         store_temperature (cell,): Temperature of the store below at the start of the step T_s, K.
         source_enthalpy (cell,): Specific enthalpy of the water that evaporates h_s, J kg-1.
         melt_conductance (cell,): Conductance of melt g_m, W m-2 K-1; zero where nothing melts at the skin.
+        stable_limit: The Richardson number that counts at most, 1.
 
     Returns:
         Skin temperature and fluxes.
@@ -88,7 +90,7 @@ def solve(
     def iterate(_, carry):
         guess, exchange = carry[0].temperature, carry[1]
         at_guess = turbulence.bulk_conductance(
-            air.wind_speed, air.temperature, guess, REFERENCE_HEIGHT, momentum_roughness, heat_roughness
+            air.wind_speed, air.temperature, guess, REFERENCE_HEIGHT, momentum_roughness, heat_roughness, stable_limit
         )
         exchange = 0.5 * (exchange + at_guess)  # averaged, or stable nights oscillate
         squared = guess * guess
@@ -119,7 +121,13 @@ def solve(
 
     zero = jnp.zeros_like(store_temperature)
     exchange = turbulence.bulk_conductance(
-        air.wind_speed, air.temperature, store_temperature, REFERENCE_HEIGHT, momentum_roughness, heat_roughness
+        air.wind_speed,
+        air.temperature,
+        store_temperature,
+        REFERENCE_HEIGHT,
+        momentum_roughness,
+        heat_roughness,
+        stable_limit,
     )
     start = SkinFluxes(store_temperature, zero, zero, zero, zero, zero)
     return jax.lax.fori_loop(0, ITERATIONS, iterate, (start, exchange))[0]

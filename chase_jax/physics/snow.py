@@ -1,43 +1,36 @@
-r"""Snow on the ground: one pack per tile with mass, enthalpy, thickness and an albedo that ages.
+r"""Snow on the ground: three layers per tile, each with mass, enthalpy and thickness, under an albedo that ages.
 
-$$ \frac{dM}{dt} = P_s + P_l - E - Q, \qquad
-   \frac{dH}{dt} = P_s h_s + P_l h_l + G - E h_e - Q h_q - G_g, $$
+$$ \frac{dM_k}{dt} = P_k + Q_{k-1} - Q_k, \qquad
+   \frac{dH_k}{dt} = P_k h_p + Q_{k-1} h_{k-1} - Q_k h_k + F_{k-1} - F_k , $$
 
-with snowfall $P_s$, rain on snow $P_l$, sublimation E, outflow Q at the base, heat from the skin G and heat to the
-ground $G_g$. Melt, storage of liquid and refreezing follow from mass and enthalpy (see `thermodynamics`); the pack
-holds liquid up to a share of its pores and lets the rest go at once. A pack that is nearly gone covers little of the
-tile and so meets little heat: it fades out smoothly, and an empty pack is a regular state. The skin itself is solved
-with the rest of the surface. Neglected: temperature and density profiles within the pack, light below its surface,
-drifting.
+with water Q that percolates and heat F conducted between layers; at the top P is snowfall, rain and sublimation, and F
+the heat from the skin; at the base they pass to the ground. Melt, storage of liquid and refreezing follow from mass and
+enthalpy (see `thermodynamics`): each layer holds liquid up to a share of its pores and lets the rest go at once.
+Each settles under what lies on it. After every step the snow is dealt out anew (`snow_layers`), in thirds while it is
+thin, else 5 and 20 cm on top and the rest below, so that a cold crust can lie on a base that melts.
+
+A pack that is nearly gone covers little of the tile and so meets little heat: it fades out smoothly, and an empty pack
+is a regular state. The skin itself is solved with the rest of the surface. Neglected: light below the surface, flow of
+vapor and air within the pack, drifting.
 All fluxes and stores are per unit area of the tile, except where "of the snow" is said.
 """
 
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from chase_jax import constants as const
-from chase_jax.numerics.smooth import power, scaled_minimum
+from chase_jax.numerics.smooth import scaled_minimum
+from chase_jax.physics import snow_layers as column
+from chase_jax.physics import snow_properties as properties
+from chase_jax.physics.snow_layers import DRY_HEAT_CAPACITY, LAYERS
 from chase_jax.physics.thermodynamics import PhaseState, phase_state
-from chase_jax.typing import PerCell
+from chase_jax.typing import PerCell, PerLayerCell
 
-DRY_HEAT_CAPACITY = 1000.0  # J m-2 K-1, of the litter an empty pack stands for; keeps its temperature defined
 LITTER_CONTACT = 0.01  # 1, share of the tile by which even an empty pack touches the ground, so that it follows it
-PATCH_THICKNESS = 0.05  # m, thickness of the last patches; a third of LSX's, whose limit was one of stability
-BENT_HEIGHT = 0.20  # m, grass and crops bend under snow and are buried by this much, lawrence2019
-HELD_LATENT_RANGE = 2.0  # K, cooling of the pack over which its liquid counts as heat capacity towards the skin
-SKIN_DEPTH = 0.10  # m, largest depth over which the skin conducts: the damping depth of the daily wave in snow
-CONDUCTIVITY, CONDUCTIVITY_EXPONENT = 2.224, 1.885  # W m-1 K-1 at the density of water, 1; yen1981
-LOOSE_DENSITY, DENSE_DENSITY = 50.0, 900.0  # kg m-3, bounds of the pack's density
-EMPTY_THICKNESS = 1e-9  # m, added so that an empty pack has the density of fresh snow
-VISCOSITY = 3.7e7  # Pa s, at melting and zero density; anderson1976, as the next five
-VISCOSITY_TEMPERATURE, VISCOSITY_DENSITY = 12.4, 55.6  # K, kg m-3, e-folding of viscosity
-SETTLING_RATE, SETTLING_TEMPERATURE = 2.8e-6, 23.8  # s-1, K, destructive metamorphism
-SETTLING_LIMIT, SETTLING_DENSITY = 150.0, 21.7  # kg m-3, density from which it slows down, e-folding
-COLD_AGEING_TIME, MELTING_AGEING_TIME = 3.6e6, 3.6e5  # s, 1000 h and 100 h, essery2015
-REFRESHING_SNOWFALL = 10.0  # kg m-2, snowfall that renews the albedo, essery2015
-UNAGED_WATER, UNAGED_TIME = 0.1, 3600.0  # kg m-2, s; a pack of less than about this turns fresh within this time
+HELD_LATENT_RANGE = 2.0  # K, cooling of a layer over which its liquid counts as heat capacity towards the skin
 
 
 class Parameters(eqx.Module):
@@ -68,21 +61,36 @@ class Parameters(eqx.Module):
 
 
 class State(eqx.Module):
-    """The pack.
+    """The pack, from its uppermost layer down.
 
     Attributes:
-        water (cell,): Ice and liquid, kg m-2.
-        enthalpy (cell,): Enthalpy, J m-2.
-        thickness (cell,): Volume of the pack per area of the tile, m.
+        layer_water (layer, cell): Ice and liquid, kg m-2.
+        layer_enthalpy (layer, cell): Enthalpy, J m-2.
+        layer_thickness (layer, cell): Volume per area of the tile, m.
         albedo_visible (cell,): Diffuse albedo of its surface below 0.7 micrometer, 1.
         albedo_infrared (cell,): The same above 0.7 micrometer, 1.
     """
 
-    water: PerCell
-    enthalpy: PerCell
-    thickness: PerCell
+    layer_water: PerLayerCell
+    layer_enthalpy: PerLayerCell
+    layer_thickness: PerLayerCell
     albedo_visible: PerCell
     albedo_infrared: PerCell
+
+    @property
+    def water(self) -> PerCell:
+        """Ice and liquid of the pack (cell,), kg m-2."""
+        return jnp.sum(self.layer_water, axis=0)
+
+    @property
+    def enthalpy(self) -> PerCell:
+        """Enthalpy of the pack (cell,), J m-2."""
+        return jnp.sum(self.layer_enthalpy, axis=0)
+
+    @property
+    def thickness(self) -> PerCell:
+        """Volume of the pack per area of the tile (cell,), m."""
+        return jnp.sum(self.layer_thickness, axis=0)
 
     @classmethod
     def empty(cls, parameters: Parameters) -> State:
@@ -91,27 +99,50 @@ class State(eqx.Module):
         Args:
             parameters: Parameters of snow.
         """
-        zero = jnp.zeros_like(parameters.liquid_retention)
+        zero = jnp.zeros((LAYERS, *parameters.liquid_retention.shape), parameters.liquid_retention.dtype)
         return cls(zero, zero, zero, parameters.fresh_albedo_visible, parameters.fresh_albedo_infrared)
+
+    @classmethod
+    def uniform(cls, parameters: Parameters, water: PerCell, enthalpy: PerCell, thickness: PerCell) -> State:
+        """A pack of one density and temperature throughout, with the albedo of fresh snow.
+
+        Args:
+            parameters: Parameters of snow.
+            water (cell,): Ice and liquid of the pack, kg m-2.
+            enthalpy (cell,): Enthalpy of the pack, its litter included, J m-2.
+            thickness (cell,): Volume of the pack per area of the tile, m.
+        """
+        share = jnp.stack(column.target_shares(thickness))
+        phase = phase_state(water, enthalpy, sum(DRY_HEAT_CAPACITY))
+        litter = _dry(water) * (phase.temperature - const.MELTING_TEMPERATURE)
+        layer_enthalpy = litter + share * (enthalpy - jnp.sum(litter, axis=0))
+        fresh = parameters.fresh_albedo_visible, parameters.fresh_albedo_infrared
+        return cls(share * water, layer_enthalpy, share * thickness, *fresh)
 
 
 class Surface(eqx.Module):
     """What the pack shows to the skin, the light and the ground at the start of a step.
 
     Attributes:
-        phase (cell,): Temperature, ice, liquid and specific enthalpies of the pack. Sublimating water carries
-            `phase.mean_enthalpy`, which leaves the temperature of the rest as it is.
+        layers: Temperature, ice, liquid and specific enthalpies of the layers, leaves (layer, cell).
         cover (cell,): Fraction of the tile covered, 1.
         depth (cell,): Thickness where there is snow, m.
-        skin_conductance (cell,): From skin to pack per area of the snow, the pack's change included, W m-2 K-1.
-        base_conductance (cell,): From the pack's middle to its base per area of the snow, W m-2 K-1.
+        temperature (cell,): Temperature that the uppermost layer would have without heat from the skin, K.
+        mean_enthalpy (cell,): Specific enthalpy of the uppermost layer's water, J kg-1. Sublimating water carries it,
+            which leaves the temperature of the rest as it is.
+        skin_conductance (cell,): From skin to that temperature per area of the snow, the change of the layer and of
+            what lies below it included, W m-2 K-1.
+        conductances: Between the layers, and from the middle of the lowest to the base, per area of the snow, each
+            (cell,), W m-2 K-1.
     """
 
-    phase: PhaseState
+    layers: PhaseState
     cover: PerCell
     depth: PerCell
+    temperature: PerCell
+    mean_enthalpy: PerCell
     skin_conductance: PerCell
-    base_conductance: PerCell
+    conductances: column.Layers
 
 
 class Supply(eqx.Module):
@@ -126,6 +157,7 @@ class Supply(eqx.Module):
         sublimation (cell,): Wanted by the skin, to the air, kg m-2 s-1; negative where frost forms.
         skin_temperature (cell,): Temperature of the snow's skin, K.
         air_temperature (cell,): Air temperature, K.
+        wind_speed (cell,): Wind speed, m s-1.
     """
 
     liquid: PerCell
@@ -136,6 +168,7 @@ class Supply(eqx.Module):
     sublimation: PerCell
     skin_temperature: PerCell
     air_temperature: PerCell
+    wind_speed: PerCell
 
 
 class Ground(eqx.Module):
@@ -170,60 +203,35 @@ class Fluxes(eqx.Module):
     melt: PerCell
 
 
-def local_depth(thickness: PerCell, vegetation_height: PerCell) -> PerCell:
-    r"""Thickness of the pack where there is snow.
-
-    $$ V = f\,[d_0 + (d_1 - d_0) f], \qquad V/f = d_0/2 + \sqrt{(d_0/2)^2 + (d_1 - d_0) V} . $$
-
-    Args:
-        thickness (cell,): Volume of the pack per area of the tile V, m.
-        vegetation_height (cell,): Cover fraction times height of the low vegetation, m; $d_1$ is this within 0.1, 0.2.
-
-    Returns:
-        (cell,): Depth V / f, m, never below 0.05.
-
-    Source:
-        pollard1995; $d_0$ and the upper bound of $d_1$ are smaller here.
-    """
-    full = jnp.clip(vegetation_height, 2.0 * PATCH_THICKNESS, BENT_HEIGHT)
-    half = 0.5 * PATCH_THICKNESS
-    return half + jnp.sqrt(half * half + (full - PATCH_THICKNESS) * thickness)
-
-
-def density(water: PerCell, thickness: PerCell) -> PerCell:
-    """Density of the pack, ice and liquid, between 50 and 900; an empty pack has 100 kg m-3.
-
-    Args:
-        water (cell,): Ice and liquid, kg m-2.
-        thickness (cell,): Thickness, m.
-    """
-    fresh = 100.0
-    return jnp.clip((water + fresh * EMPTY_THICKNESS) / (thickness + EMPTY_THICKNESS), LOOSE_DENSITY, DENSE_DENSITY)
-
-
-def fresh_density(air_temperature: PerCell) -> PerCell:
-    r"""Density of falling snow, $67.9 + 51.3\, e^{T_c/2.6}$, kg m-3, constant above +1 °C.
-
-    Args:
-        air_temperature (cell,): Air temperature, K.
-
-    Source:
-        hedstrom1998, eq. 10.
-    """
-    return 67.92 + 51.25 * jnp.exp(jnp.minimum(air_temperature - 273.15, 1.0) / 2.59)
+def _dry(like: jax.Array) -> jax.Array:
+    """Heat capacity of the litter (layer, 1), J m-2 K-1, in the precision of `like`."""
+    return jnp.asarray(DRY_HEAT_CAPACITY, like.dtype)[:, None]
 
 
 def diagnose(state: State) -> PhaseState:
-    """Temperature, ice and liquid of the pack.
+    """Temperature, ice and liquid of the layers, leaves (layer, cell).
 
     Args:
         state: The pack.
     """
-    return phase_state(state.water, state.enthalpy, DRY_HEAT_CAPACITY)
+    return phase_state(state.layer_water, state.layer_enthalpy, _dry(state.layer_water))
+
+
+def cover(state: State, vegetation_height: PerCell) -> PerCell:
+    """Fraction of the tile under snow, 1.
+
+    Args:
+        state: The pack.
+        vegetation_height (cell,): Cover fraction times height of the low vegetation, m; zero on ice.
+    """
+    return properties.cover_and_depth(state.thickness, vegetation_height)[0]
 
 
 def surface(state: State, vegetation_height: PerCell, dt: float) -> Surface:
-    """Diagnose what the pack shows at the start of a step; call it before the skin is solved.
+    r"""Diagnose what the pack shows at the start of a step; call it before the skin is solved.
+
+    Heat q from the skin warms the uppermost layer to $T_1' = T_s + q\,dt / (C_1 + a)$ in a step of implicit conduction
+    above a base that lets no heat pass, where $C_k$ are the capacities and a that of what lies below as felt above.
 
     Args:
         state: The pack.
@@ -236,21 +244,33 @@ def surface(state: State, vegetation_height: PerCell, dt: float) -> Surface:
     Source:
         yen1981 for the conductivity; pollard1995 for the cover.
     """
-    phase = diagnose(state)
-    depth = local_depth(state.thickness, vegetation_height)
-    cover = scaled_minimum(state.thickness / depth, jnp.ones_like(depth))
-    conductivity = CONDUCTIVITY * power(density(state.water, state.thickness) / 1000.0, CONDUCTIVITY_EXPONENT)
-    half_depth = 0.5 * depth
+    layers = diagnose(state)
+    thickness = state.thickness
+    covered, depth = properties.cover_and_depth(thickness, vegetation_height)
+    tiny = properties.EMPTY_THICKNESS
+    share = (state.layer_thickness + tiny / LAYERS) / (thickness + tiny)
+    conductivity = properties.conductivity(properties.density(state.layer_water, state.layer_thickness))
+    half = 0.5 * depth * share / conductivity  # m2 K W-1
+    conductances = (*(1.0 / (half[k] + half[k + 1]) for k in range(LAYERS - 1)), 1.0 / half[-1])
+
     # Liquid that may refreeze counts as capacity, or a skin colder than the pack would cool a wet pack too far.
-    capacity = DRY_HEAT_CAPACITY + const.SPECIFIC_HEAT_ICE * state.water
-    capacity = capacity + const.LATENT_HEAT_FUSION / HELD_LATENT_RANGE * phase.liquid
-    resistance = scaled_minimum(half_depth, jnp.full_like(depth, SKIN_DEPTH)) / conductivity
+    capacity = _dry(thickness) + const.SPECIFIC_HEAT_ICE * state.layer_water
+    capacity = capacity + const.LATENT_HEAT_FUSION / HELD_LATENT_RANGE * layers.liquid
+    contact = dt * (covered + LITTER_CONTACT)
+    below, warmth_below = capacity[-1], layers.temperature[-1]
+    for k in range(LAYERS - 2, -1, -1):
+        below = below * (contact * conductances[k]) / (below + contact * conductances[k])  # as felt from layer k
+        total = capacity[k] + below
+        warmth_below = (capacity[k] * layers.temperature[k] + below * warmth_below) / total
+        below = total
     return Surface(
-        phase=phase,
-        cover=cover,
+        layers=layers,
+        cover=covered,
         depth=depth,
-        skin_conductance=1.0 / (resistance + dt * cover / capacity),
-        base_conductance=conductivity / half_depth,
+        temperature=warmth_below,
+        mean_enthalpy=layers.mean_enthalpy[0],
+        skin_conductance=1.0 / (half[0] + dt * covered / below),
+        conductances=conductances,
     )
 
 
@@ -272,78 +292,70 @@ def step(
         dt: Step, s.
 
     Source:
-        essery2015 for retention and ageing, anderson1976 for compaction.
+        essery2015 for retention and ageing, vionnet2012 for compaction.
     """
-    available = state.water + dt * supply.solid
+    water, enthalpy, thickness = (
+        [leaf[k] for k in range(LAYERS)] for leaf in (state.layer_water, state.layer_enthalpy, state.layer_thickness)
+    )
+    ice = [shown.layers.frozen[k] for k in range(LAYERS)]
+    ice_before = sum(ice) + dt * supply.solid
+
+    # what the air gives and takes, at the top
+    available = water[0] + dt * supply.solid
     wanted = jnp.maximum(supply.sublimation, 0.0)
     sublimation = supply.sublimation - wanted + scaled_minimum(wanted, 0.999 / dt * available)
-    water = available + dt * (supply.liquid - sublimation)
-    enthalpy = state.enthalpy + dt * (
-        supply.liquid_heat + supply.solid_heat + supply.heat - sublimation * shown.phase.mean_enthalpy
+    water[0] = available + dt * (supply.liquid - sublimation)
+    enthalpy[0] = enthalpy[0] + dt * (
+        supply.liquid_heat + supply.solid_heat + supply.heat - sublimation * shown.mean_enthalpy
+    )
+    ice[0] = ice[0] + dt * supply.solid
+    thickness[0] = thickness[0] + dt * supply.solid / properties.fresh_density(
+        supply.air_temperature, supply.wind_speed
     )
 
-    ground_heat = _heat_to_ground(water, enthalpy, shown, ground, dt)
-    enthalpy = enthalpy - dt * ground_heat
-    phase = phase_state(water, enthalpy, DRY_HEAT_CAPACITY)
+    first = phase_state(water[0], enthalpy[0], DRY_HEAT_CAPACITY[0]).temperature
+    contact = shown.cover + LITTER_CONTACT
+    between = [contact * conductance for conductance in shown.conductances[:-1]]
+    between.append(contact / (1.0 / shown.conductances[-1] + 1.0 / ground.conductance))
+    temperature = (first, *(shown.layers.temperature[k] for k in range(1, LAYERS)), ground.temperature)
+    flux = column.conducted(water, enthalpy, temperature, between, ground.heat_capacity, dt)
+    ground_heat = flux[-1]
+    for k in range(LAYERS):
+        enthalpy[k] = enthalpy[k] + dt * ((flux[k - 1] if k > 0 else 0.0) - flux[k])
 
-    ice_before = shown.phase.frozen + dt * supply.solid
-    loss = jnp.minimum((phase.frozen + 1e-12) / (ice_before + 1e-12), 1.0)  # melt takes volume, refreezing fills pores
-    thickness = loss * (state.thickness + dt * supply.solid / fresh_density(supply.air_temperature))
-    pores = jnp.maximum(thickness - phase.frozen / const.ICE_DENSITY, 0.0)
-    held = scaled_minimum(phase.liquid, const.WATER_DENSITY * parameters.liquid_retention * pores)
-    remaining = phase.frozen + held  # rather than water less outflow, which could round to below zero
-    outflow = (water - remaining) / dt
-    outflow_heat = outflow * phase.liquid_enthalpy
-    enthalpy = enthalpy - dt * outflow_heat
+    # down the pack: what melts takes volume, what refreezes fills pores, and what the pores do not hold goes on
+    flow = flow_heat = load = remains = jnp.zeros_like(ground_heat)
+    temperature = []
+    for k in range(LAYERS):
+        phase = phase_state(water[k] + flow, enthalpy[k] + flow_heat, DRY_HEAT_CAPACITY[k])
+        loss = jnp.minimum((phase.frozen + 1e-12) / (ice[k] + 1e-12), 1.0)
+        thickness[k] = loss * thickness[k]
+        pores = jnp.maximum(thickness[k] - phase.frozen / const.ICE_DENSITY, 0.0)
+        held = scaled_minimum(phase.liquid, const.WATER_DENSITY * parameters.liquid_retention * pores)
+        flow = phase.liquid - held
+        enthalpy[k] = enthalpy[k] + flow_heat - flow * phase.liquid_enthalpy
+        flow_heat = flow * phase.liquid_enthalpy
+        water[k] = phase.frozen + held  # rather than water less outflow, which could round to below zero
+        middle = load + 0.5 * water[k]
+        thickness[k] = properties.compacted(phase.frozen, held, thickness[k], middle, phase.temperature, dt)
+        load = load + water[k]
+        remains = remains + phase.frozen
+        temperature.append(phase.temperature)
 
-    visible, infrared = _aged_albedo(parameters, state, supply, dt)
     fluxes = Fluxes(
-        outflow=outflow,
-        outflow_heat=outflow_heat,
+        outflow=flow / dt,
+        outflow_heat=flow_heat / dt,
         ground_heat=ground_heat,
         sublimation=sublimation,
-        melt=(ice_before - phase.frozen) / dt - sublimation,
+        melt=(ice_before - remains) / dt - sublimation,
     )
-    thickness = _compacted(remaining, thickness, phase.temperature, dt)
-    return State(remaining, enthalpy, thickness, visible, infrared), fluxes
-
-
-def _heat_to_ground(water: PerCell, enthalpy: PerCell, shown: Surface, ground: Ground, dt: float) -> PerCell:
-    """Heat exchanged by pack and ground in one step, at most what brings both to one temperature."""
-    temperature = phase_state(water, enthalpy, DRY_HEAT_CAPACITY).temperature
-    warmth = ground.temperature - const.MELTING_TEMPERATURE
-    frozen = jnp.clip(0.5 - 2.0 * warmth, 0.0, 1.0) * water
-    sensible = const.SPECIFIC_HEAT_WATER * (water - frozen) + const.SPECIFIC_HEAT_ICE * frozen
-    at_ground_temperature = (DRY_HEAT_CAPACITY + sensible) * warmth - const.LATENT_HEAT_FUSION * frozen
-    # The capacity is the chord of the enthalpy curve from here to the ground's temperature, latent heat included:
-    # the tangent would let a thin melting pack become hot water within a step.
-    difference, small = temperature - ground.temperature, 0.01
-    floor = DRY_HEAT_CAPACITY + const.SPECIFIC_HEAT_ICE * water
-    capacity = (jnp.abs(enthalpy - at_ground_temperature) + small * floor) / (jnp.abs(difference) + small)
-    conductance = (shown.cover + LITTER_CONTACT) / (1.0 / shown.base_conductance + 1.0 / ground.conductance)
-    return difference * conductance / (1.0 + conductance * dt * (1.0 / capacity + 1.0 / ground.heat_capacity))
-
-
-def _compacted(water: PerCell, thickness: PerCell, temperature: PerCell, dt: float) -> PerCell:
-    """Thickness after settling under half the pack's own weight and by destructive metamorphism."""
-    packed = density(water, thickness)
-    warmth = jnp.minimum(temperature - const.MELTING_TEMPERATURE, 0.0)
-    load = 0.5 * const.GRAVITY * water / VISCOSITY
-    rate = load * jnp.exp(warmth / VISCOSITY_TEMPERATURE - packed / VISCOSITY_DENSITY) + SETTLING_RATE * jnp.exp(
-        warmth / SETTLING_TEMPERATURE - jnp.maximum(packed - SETTLING_LIMIT, 0.0) / SETTLING_DENSITY
+    p, mass = parameters, state.water
+    visible, infrared = (
+        properties.aged_albedo(albedo, fresh, aged, supply.solid, mass, supply.skin_temperature, dt)
+        for albedo, fresh, aged in (
+            (state.albedo_visible, p.fresh_albedo_visible, p.aged_albedo_visible),
+            (state.albedo_infrared, p.fresh_albedo_infrared, p.aged_albedo_infrared),
+        )
     )
-    return jnp.clip(thickness / (1.0 + dt * rate), water / DENSE_DENSITY, water / LOOSE_DENSITY)
-
-
-def _aged_albedo(parameters: Parameters, state: State, supply: Supply, dt: float) -> tuple[PerCell, PerCell]:
-    """Albedos relaxed towards old snow, and towards fresh snow by snowfall or where there was next to none."""
-    melting = jnp.clip(supply.skin_temperature - const.MELTING_TEMPERATURE + 1.0, 0.0, 1.0)
-    ageing = (1.0 - melting) / COLD_AGEING_TIME + melting / MELTING_AGEING_TIME
-    empty = UNAGED_WATER / (UNAGED_WATER + state.water)
-    renewal = supply.solid / REFRESHING_SNOWFALL + empty / UNAGED_TIME
-    kept = jnp.exp(-dt * (ageing + renewal))
-    weight = renewal / (ageing + renewal)
-    p = parameters
-    visible = p.aged_albedo_visible + weight * (p.fresh_albedo_visible - p.aged_albedo_visible)
-    infrared = p.aged_albedo_infrared + weight * (p.fresh_albedo_infrared - p.aged_albedo_infrared)
-    return visible + (state.albedo_visible - visible) * kept, infrared + (state.albedo_infrared - infrared) * kept
+    dealt = column.dealt_out(water, enthalpy, thickness, temperature)
+    return State(*(jnp.stack(leaf) for leaf in dealt), visible, infrared), fluxes

@@ -126,15 +126,16 @@ class Exchange(NamedTuple):
 
 def _transfer(known: Known, guess: Guess) -> turbulence.Coefficients:
     """Transfer coefficients under the stability that the guess implies."""
-    air, geometry = known.air, known.geometry
+    air, geometry, ground = known.air, known.geometry, known.ground
     upper, lower = (t * (1.0 + 0.608 * q) for t, q in zip(guess.air_temperatures, guess.humidities, strict=True))
     screen = air.temperature * (1.0 + 0.608 * air.specific_humidity)
     above = turbulence.richardson_per_kelvin(known.wind, geometry.height_above, air.temperature)
     between = turbulence.richardson_per_kelvin(
         geometry.wind_between * known.wind, geometry.height_between, air.temperature
     )
-    factors_above = turbulence.stability(above * (screen - upper), geometry.louis_above)
-    _, factor_between = turbulence.stability(between * (upper - lower), geometry.louis_between)
+    limit = turbulence.STABLE_LIMIT - (turbulence.STABLE_LIMIT - turbulence.SNOW_STABLE_LIMIT) * ground.snow_fraction
+    factors_above = turbulence.stability(above * (screen - upper), geometry.louis_above, limit)
+    _, factor_between = turbulence.stability(between * (upper - lower), geometry.louis_between, limit)
     return turbulence.exchange(geometry, known.wind, air.density, factors_above, factor_between)
 
 

@@ -20,6 +20,7 @@ from chase_jax.typing import PerCell
 
 MINIMUM_WIND = 0.5  # m s-1; below it free convection and meandering keep exchange alive
 UNSTABLE_LIMIT, STABLE_LIMIT = -2.0, 1.0  # 1, range of the Richardson number, pollard1995
+SNOW_STABLE_LIMIT = 0.2  # 1, its upper end over snow, where turbulence outlives strong stability, martin1998, boone2001
 SOIL_ROUGHNESS, SNOW_ROUGHNESS = 0.005, 0.0005  # m, foley1996
 DRAG_AREA = 8.0  # 1, two-sided leaf area that makes a layer dense to the wind, foley1996
 LEAF_TRANSFER = 0.01  # m s-1/2, transfer coefficient of leaves and stems, foley1996
@@ -43,7 +44,9 @@ def louis_factor(log_height_ratio: PerCell) -> PerCell:
     return 75.0 * ratio * ratio * jnp.exp(0.5 * x)
 
 
-def stability(richardson: PerCell, factor: PerCell) -> tuple[PerCell, PerCell]:
+def stability(
+    richardson: PerCell, factor: PerCell, stable_limit: PerCell | float = STABLE_LIMIT
+) -> tuple[PerCell, PerCell]:
     r"""Stability factors of momentum and heat.
 
     $$ \mathrm{Ri} < 0: \; f = 1 - \frac{a\,\mathrm{Ri}}{1 + F\sqrt{-\mathrm{Ri}}}, \qquad
@@ -53,8 +56,9 @@ def stability(richardson: PerCell, factor: PerCell) -> tuple[PerCell, PerCell]:
     with a = 10 for momentum, 15 for heat. Both branches have the same slope at Ri = 0.
 
     Args:
-        richardson (cell,): Bulk Richardson number Ri, 1, > 0 in stable air; limited to [-2, 1].
+        richardson (cell,): Bulk Richardson number Ri, 1, > 0 in stable air; counted as at least -2.
         factor (cell,): F of :func:`louis_factor`, 1.
+        stable_limit (cell,): The Richardson number that counts at most, 1.
 
     Returns:
         Factors of momentum and of heat, both 1 in neutral air.
@@ -63,7 +67,7 @@ def stability(richardson: PerCell, factor: PerCell) -> tuple[PerCell, PerCell]:
         louis1982, as in pollard1995.
     """
     is_stable = richardson >= 0.0
-    stable = jnp.minimum(jnp.where(is_stable, richardson, 0.0), STABLE_LIMIT)
+    stable = jnp.minimum(jnp.where(is_stable, richardson, 0.0), stable_limit)
     unstable = jnp.minimum(jnp.where(is_stable, 0.0, -richardson), -UNSTABLE_LIMIT)
     gain = unstable / (1.0 + factor * jnp.sqrt(unstable + 1e-12))  # the small number keeps the slope finite
     root = jnp.sqrt(1.0 + 5.0 * stable)
@@ -79,6 +83,7 @@ def bulk_conductance(
     reference_height: PerCell | float,
     momentum_roughness: PerCell | float,
     heat_roughness: PerCell | float,
+    stable_limit: PerCell | float = STABLE_LIMIT,
 ) -> PerCell:
     r"""Conductance of heat and vapor between one open surface and the air above it.
 
@@ -92,6 +97,7 @@ def bulk_conductance(
         reference_height (cell,): Height z, m.
         momentum_roughness (cell,): Roughness length of momentum z_0, m.
         heat_roughness (cell,): Roughness length of heat and vapor z_h, m.
+        stable_limit (cell,): The Richardson number that counts at most, 1.
 
     Returns:
         (cell,): Conductance, m s-1.
@@ -105,7 +111,7 @@ def bulk_conductance(
     mean_temperature = 0.5 * (air_temperature + surface_temperature)
     difference = air_temperature - surface_temperature
     richardson = const.GRAVITY * reference_height * difference / (mean_temperature * wind * wind)
-    _, heat = stability(richardson, louis_factor(momentum_log))
+    _, heat = stability(richardson, louis_factor(momentum_log), stable_limit)
     return const.VON_KARMAN**2 * wind * heat / (momentum_log * heat_log)
 
 

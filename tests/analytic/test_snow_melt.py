@@ -18,11 +18,11 @@ def outflow_under_constant_heat(temperature, water, steps):
     """Accumulated outflow at the end of each step, kg m-2, over ground that takes no heat."""
     parameters = snow.Parameters.default(1)
     ice = jnp.asarray([water])
-    enthalpy = enthalpy_of(temperature, 0.0, ice, snow.DRY_HEAT_CAPACITY)
-    state = snow.State(ice, enthalpy, ice / 500.0, jnp.ones(1), jnp.ones(1))
+    enthalpy = enthalpy_of(temperature, 0.0, ice, sum(snow.DRY_HEAT_CAPACITY))
+    state = snow.State.uniform(parameters, ice, enthalpy, ice / 500.0)
     zero = jnp.zeros(1)
     skin = jnp.full(1, 273.16)
-    given = snow.Supply(zero, zero, zero, zero, jnp.full(1, HEAT), zero, skin, skin)
+    given = snow.Supply(zero, zero, zero, zero, jnp.full(1, HEAT), zero, skin, skin, zero)
     insulated = snow.Ground(skin, jnp.full(1, 1e6), jnp.full(1, 1e-12))
 
     def advance(state, _):
@@ -51,5 +51,6 @@ def test_cold_content_delays_the_outflow(cold):
     level = 40.0
     hours = np.arange(1, warm.size + 1)
     delay = np.interp(level, delayed, hours) - np.interp(level, warm, hours)
-    content = (const.SPECIFIC_HEAT_ICE * water + snow.DRY_HEAT_CAPACITY) * cold
-    np.testing.assert_allclose(delay * 3600.0, content / HEAT, rtol=0.03)
+    content = (const.SPECIFIC_HEAT_ICE * water + sum(snow.DRY_HEAT_CAPACITY)) * cold
+    # Water passes a layer that is still some tenths of a kelvin cold, because the phase change has a width.
+    np.testing.assert_allclose(delay * 3600.0, content / HEAT, rtol=0.05)

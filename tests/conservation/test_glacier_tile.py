@@ -25,9 +25,9 @@ def random_tile(seed):
     mass = jnp.asarray(np.where(thick, draw.uniform(2e3, 2e5, N), 10.0 ** draw.uniform(-6, 3.2, N)))
     ice = glacier.State.at_rest(parameters.ice, mass * (draw.random(N) > 0.05))
     water = jnp.asarray(10.0 ** draw.uniform(-6, 4, N) * (draw.random(N) < 0.7))
-    enthalpy = enthalpy_of(jnp.asarray(draw.uniform(250.0, 273.16, N)), 0.0, water, snow.DRY_HEAT_CAPACITY)
-    albedo = (parameters.snow.fresh_albedo_visible, parameters.snow.fresh_albedo_infrared)
-    return parameters, glacier_tile.State(snow.State(water, enthalpy, water / draw.uniform(80, 600, N), *albedo), ice)
+    enthalpy = enthalpy_of(jnp.asarray(draw.uniform(250.0, 273.16, N)), 0.0, water, sum(snow.DRY_HEAT_CAPACITY))
+    pack = snow.State.uniform(parameters.snow, water, enthalpy, water / draw.uniform(80, 600, N))
+    return parameters, glacier_tile.State(pack, ice)
 
 
 @pytest.mark.parametrize("dt", [3600.0, 10800.0])

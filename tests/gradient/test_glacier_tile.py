@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,9 +39,8 @@ total = jax.jit(season)
 def arguments_for(snow_water, ice, mean_temperature):
     water, ice, mean = (jnp.asarray(v, dtype=float) for v in (snow_water, ice, mean_temperature))
     parameters = glacier_tile.Parameters(snow.Parameters.default(water.size), glacier.Parameters.default(mean))
-    pack = snow.State.empty(parameters.snow)
-    enthalpy = -const.LATENT_HEAT_FUSION * water - 3.0 * (2106.0 * water + snow.DRY_HEAT_CAPACITY)
-    pack = eqx.tree_at(lambda s: (s.water, s.enthalpy, s.thickness), pack, (water, enthalpy, water / 300.0))
+    enthalpy = -const.LATENT_HEAT_FUSION * water - 3.0 * (2106.0 * water + sum(snow.DRY_HEAT_CAPACITY))
+    pack = snow.State.uniform(parameters.snow, water, enthalpy, water / 300.0)
     return parameters, glacier_tile.State(pack, glacier.State.at_rest(parameters.ice, ice)), jnp.zeros_like(mean)
 
 

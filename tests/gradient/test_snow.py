@@ -39,8 +39,8 @@ def season(arguments):
             1e-3,
             1e-4,
             shown.skin_conductance,
-            shown.phase.temperature,
-            shown.phase.mean_enthalpy,
+            shown.temperature,
+            shown.mean_enthalpy,
             bulk_surface.MELT_CONDUCTANCE,
         )
         supply = snow.Supply(
@@ -52,6 +52,7 @@ def season(arguments):
             sublimation=shown.cover * skin.evaporation,
             skin_temperature=skin.temperature,
             air_temperature=air.temperature,
+            wind_speed=air.wind_speed,
         )
         ground = snow.Ground(*(jnp.full_like(temperature, v) for v in (274.0, 2e5, 40.0)))
         state, fluxes = snow.step(parameters, state, shown, supply, ground, STEP)
@@ -64,9 +65,8 @@ def arguments_for(ice, temperature):
     """A pack of ice (cell,) at a temperature (cell,), and the weather."""
     ice = jnp.asarray(ice)
     parameters = snow.Parameters.default(ice.size)
-    enthalpy = enthalpy_of(jnp.asarray(temperature), 0.0, ice, snow.DRY_HEAT_CAPACITY)
-    fresh = (parameters.fresh_albedo_visible, parameters.fresh_albedo_infrared)
-    state = snow.State(ice, enthalpy, ice / 200.0, *fresh)
+    enthalpy = enthalpy_of(jnp.asarray(temperature), 0.0, ice, sum(snow.DRY_HEAT_CAPACITY))
+    state = snow.State.uniform(parameters, ice, enthalpy, ice / 200.0)
     return parameters, state, jnp.zeros_like(ice), jnp.full_like(ice, 5e-5)
 
 

@@ -20,13 +20,8 @@ def tile(n=1, snow_water=0.0, ice=1e5, mean_temperature=268.0):
         snow.Parameters.default(n), glacier.Parameters.default(jnp.full(n, mean_temperature))
     )
     water = jnp.full(n, snow_water)
-    pack = snow.State(
-        water,
-        -const.LATENT_HEAT_FUSION * water - 10.0 * (2106.0 * water + snow.DRY_HEAT_CAPACITY),
-        water / 350.0,
-        parameters.snow.fresh_albedo_visible,
-        parameters.snow.fresh_albedo_infrared,
-    )
+    enthalpy = -const.LATENT_HEAT_FUSION * water - 10.0 * (2106.0 * water + sum(snow.DRY_HEAT_CAPACITY))
+    pack = snow.State.uniform(parameters.snow, water, enthalpy, water / 350.0)
     return parameters, glacier_tile.State(pack, glacier.State.at_rest(parameters.ice, jnp.full(n, ice)))
 
 
