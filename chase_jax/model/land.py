@@ -11,6 +11,9 @@ less heat that it takes away; what is left over is `energy_residual`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -83,6 +86,7 @@ class Setting(eqx.Module):
         specific_yield: 1.
         aquifer_storage: Water of the aquifer at the start of the day, m per cell area.
         open_water_available: Water that evaporation may take from river or lake, kg m-2 of open water.
+        sensor_height: Height at which a tower measured wind and air, m; None for gridded weather.
     """
 
     latitude: PerCell
@@ -91,6 +95,7 @@ class Setting(eqx.Module):
     specific_yield: PerCell
     aquifer_storage: PerCell
     open_water_available: PerCell
+    sensor_height: PerCell | None = None
 
 
 class Options(eqx.Module):
@@ -208,15 +213,9 @@ def day(parameters: Parameters, state: State, forcing: atmosphere.Forcing, setti
     p = parameters
     weather = atmosphere.prepare_day(p.atmosphere, forcing, setting.latitude, options.land_substeps, options.storm)
     dt = const.SECONDS_PER_DAY / options.land_substeps
-    today = _prepare(p, state, forcing.day_of_year, dt)
-
-    def advance(carry: tuple[State, PerCell], interval: atmosphere.Interval):
-        air = atmosphere.air(weather.shared, interval)
-        new, storage, fluxes = substep(p, today, setting, options, carry[0], carry[1], air, dt)
-        return (new, storage), fluxes
-
-    advance = jax.checkpoint(advance, prevent_cse=False)
-    (new, storage), fluxes = jax.lax.scan(advance, (state, setting.aquifer_storage), weather.intervals)
+    leaf_area = leaf_area_today(p.leaf_area_index, forcing.day_of_year)
+    air_of = jax.tree_util.Partial(atmosphere.air, weather.shared)
+    new, storage, fluxes = through(p, state, setting, options, leaf_area, weather.intervals, air_of, dt)
     mean = jax.tree.map(lambda f: jnp.mean(f, axis=0), fluxes)
     mean = eqx.tree_at(lambda f: f.energy_residual, mean, jnp.max(jnp.abs(fluxes.energy_residual), axis=0))
 
@@ -231,10 +230,55 @@ def day(parameters: Parameters, state: State, forcing: atmosphere.Forcing, setti
     return Day(new, storage, mean, fluxes.surface_runoff, lake, left)
 
 
-def _prepare(p: Parameters, state: State, day_of_year: jax.Array, dt: float) -> _Today:
+def _fluxes_only(state: State, aquifer_storage: PerCell, fluxes: Fluxes) -> tuple[State, PerCell, Fluxes]:
+    """The default of :func:`through`: nothing but the column touches its stores, and the fluxes are kept."""
+    return state, aquifer_storage, fluxes
+
+
+def through(
+    p: Parameters,
+    state: State,
+    setting: Setting,
+    options: Options,
+    leaf_area: PerCell,
+    intervals: Any,
+    air_of: Callable[[Any], atmosphere.Air],
+    dt: float,
+    after: Callable[[State, PerCell, Fluxes], tuple[State, PerCell, Any]] = _fluxes_only,
+) -> tuple[State, PerCell, Any]:
+    """Advance the columns through the sub-steps of one day, whether their weather was spread or measured.
+
+    Args:
+        p: Parameters of the columns.
+        state: Stores at the start.
+        setting: The world around.
+        options: Variants.
+        leaf_area (cell,): Leaf area index of the day, 1.
+        intervals: Weather with a leading sub-step axis on every leaf.
+        air_of: Makes the air of a sub-step from its weather.
+        dt: Length of a sub-step, s.
+        after: Called with stores, aquifer storage and fluxes of each sub-step; returns stores and storage with which
+            the next one begins, and what to keep.
+
+    Returns:
+        Stores and aquifer storage at the end, and what `after` kept, stacked over the sub-steps.
+    """
+    today = _prepare(p, state, setting, leaf_area)
+
+    def advance(carry: tuple[State, PerCell], interval: Any):
+        new, storage, fluxes = substep(p, today, setting, options, carry[0], carry[1], air_of(interval), dt)
+        new, storage, kept = after(new, storage, fluxes)
+        return (new, storage), kept
+
+    advance = jax.checkpoint(advance, prevent_cse=False)
+    (new, storage), kept = jax.lax.scan(advance, (state, setting.aquifer_storage), intervals)
+    return new, storage, kept
+
+
+def _prepare(p: Parameters, state: State, setting: Setting, leaf_area: PerCell) -> _Today:
     """What depends on the season and on the state at the start of the day only."""
     v = p.vegetation
-    cover = vegetation.canopy(v, leaf_area_today(p.leaf_area_index, day_of_year))
+    cover = vegetation.canopy(v, leaf_area)
     snowy = snow.cover(state.snow, v.lower_fraction * v.lower_top)
     leaves = canopy.diagnose(p.canopy, state.canopy)
     frosted = canopy.wet_fraction(p.canopy, cover, snowy, jnp.zeros_like(leaves.frozen), leaves.frozen)
@@ -249,7 +293,7 @@ def _prepare(p: Parameters, state: State, day_of_year: jax.Array, dt: float) -> 
         leaves.temperature[2],
     )
     roots = vegetation.root_fraction(v, LAYER_THICKNESS)
-    return _Today(cover, turbulence.geometry(v, cover, snowy), optics, roots)
+    return _Today(cover, turbulence.geometry(v, cover, snowy, setting.sensor_height), optics, roots)
 
 
 def substep(
@@ -297,7 +341,7 @@ def substep(
         v.upper_fraction,
         v.lower_fraction * bare,
         pack.cover,
-        radiation.soil_albedo(p.soil.sand, p.soil.clay, layers.liquid[0] / pores),
+        radiation.soil_albedo(p.soil.sand, p.soil.clay, layers.liquid[0] / (const.WATER_DENSITY * LAYER_THICKNESS[0])),
         radiation.Albedo(state.snow.albedo_visible, state.snow.albedo_infrared),
     )
     energy = surface_energy.solve(

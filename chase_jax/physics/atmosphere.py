@@ -10,6 +10,8 @@ spreads each mean over equal intervals of *local solar time*, the first of which
 - longwave, where it is not given, is that of the moist air and of the cloud which the sunshine implies;
 - pressure and wind speed stay constant.
 
+:func:`prepare_measured` does the same for weather that was measured through the day, which needs no spreading.
+
 :func:`air` then turns one interval into what the processes read: direct and diffuse light of two bands, rain and
 snowfall. Neglected: the equation of time, shading by terrain, the change of cloud within the day.
 
@@ -241,6 +243,88 @@ def prepare_day(
         snow_enthalpy=thermo.ice_enthalpy(jnp.minimum(wet_bulb, const.MELTING_TEMPERATURE)),
     )
     return Day(intervals=intervals, shared=shared)
+
+
+class Measured(eqx.Module):
+    """Weather measured through one day; with leading axes on every leaf, of many.
+
+    Intervals are equal parts of the day of the station's clock, the first of which begins at midnight.
+
+    Attributes:
+        temperature (substep, cell): Air temperature, K.
+        specific_humidity (substep, cell): Specific humidity, 1.
+        pressure (substep, cell): Air pressure, Pa.
+        wind_speed (substep, cell): Wind speed, m s-1.
+        shortwave_down (substep, cell): Shortwave radiation on the horizontal, W m-2, >= 0.
+        rain (substep, cell): Rainfall, or all precipitation if snowfall was not told apart, kg m-2 s-1, >= 0.
+        snowfall (substep, cell): Snowfall, kg m-2 s-1, >= 0; None if not told apart from rain.
+        longwave_down (substep, cell): Longwave radiation from the sky, W m-2; None if not measured.
+    """
+
+    temperature: jax.Array
+    specific_humidity: jax.Array
+    pressure: jax.Array
+    wind_speed: jax.Array
+    shortwave_down: jax.Array
+    rain: jax.Array
+    snowfall: jax.Array | None = None
+    longwave_down: jax.Array | None = None
+
+
+def prepare_measured(
+    parameters: Parameters, measured: Measured, latitude: PerCell, day_of_year: Scalar, ahead: PerCell
+) -> tuple[Shared, Interval]:
+    """Add to measured weather what :func:`air` needs of each interval: sun, diffuse share, phase, longwave.
+
+    The formulas are those of :func:`prepare_day`, with the clearness of the interval for the diffuse share and the wet
+    bulb of the interval for the phase. Cloud, which is not known at night, is that of the day's mean clearness.
+
+    Args:
+        parameters: Parameters of the air, (cell,) leaves.
+        measured: Weather of one day.
+        latitude (cell,): Latitude, degree north.
+        day_of_year (): Day of the year, 1 on 1 January.
+        ahead (cell,): By how much local solar time is ahead of the station's clock, h.
+
+    Returns:
+        Both arguments of :func:`air`, with (substep, cell) leaves.
+
+    Source:
+        That of :func:`prepare_day`.
+    """
+    m = measured
+    sun = sky.sunlight(latitude, day_of_year, m.temperature.shape[0], ahead)
+    clear = sky.clearness(m.shortwave_down, sun.insolation, day_of_year)
+    if m.longwave_down is None:
+        daily = sky.clearness(jnp.mean(m.shortwave_down, axis=0), jnp.mean(sun.insolation, axis=0), day_of_year)
+        emitted = sky.sky_longwave(m.temperature, m.specific_humidity, m.pressure, daily)
+        longwave = parameters.longwave_factor * emitted
+    else:
+        longwave = m.longwave_down
+    wet_bulb = disaggregation.wet_bulb_temperature(m.temperature, m.specific_humidity, m.pressure)
+    if m.snowfall is None:
+        precipitation = m.rain
+        snow_share = jax.nn.sigmoid((parameters.rain_snow_threshold - wet_bulb) / RAIN_SNOW_WIDTH)
+    else:
+        precipitation = m.rain + m.snowfall
+        snow_share = safe_divide(m.snowfall, precipitation)
+    interval = Interval(
+        temperature=m.temperature,
+        specific_humidity=m.specific_humidity,
+        precipitation=precipitation,
+        shortwave_down=m.shortwave_down,
+        longwave_down=longwave,
+        cosine_zenith=sun.cosine_zenith,
+    )
+    shared = Shared(
+        pressure=m.pressure,
+        wind_speed=jnp.maximum(m.wind_speed, WIND_FLOOR),
+        diffuse_fraction=sky.diffuse_fraction(clear),
+        snow_share=snow_share,
+        rain_enthalpy=thermo.liquid_enthalpy(jnp.maximum(wet_bulb, const.MELTING_TEMPERATURE)),
+        snow_enthalpy=thermo.ice_enthalpy(jnp.minimum(wet_bulb, const.MELTING_TEMPERATURE)),
+    )
+    return shared, interval
 
 
 def air(shared: Shared, interval: Interval) -> Air:

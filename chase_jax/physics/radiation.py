@@ -28,8 +28,7 @@ LOWER_LEAVES = Leaves(reflectance=(0.10, 0.60), transmittance=(0.07, 0.25), vert
 
 SOIL_SAND, SOIL_SILT, SOIL_CLAY = 0.120, 0.085, 0.050  # 1, visible albedo of moist soil (pollard1995)
 SOIL_INFRARED_RATIO = 2.0  # 1, infrared over visible albedo
-SOIL_DARKENING_WETNESS = 0.5  # 1, saturation from which soil is no darker
-SOIL_ALBEDO_LIMIT = 0.80  # 1
+SOIL_DRY_RISE, SOIL_DARKENING = 0.11, 0.40  # 1, brightening of dry soil, and how fast water takes it away, lawrence2019
 SNOW_ALBEDO_LIMIT = 0.99  # 1, of direct light at low sun
 
 
@@ -81,24 +80,28 @@ class Shortwave(eqx.Module):
     lower_leaf_visible: PerCell
 
 
-def soil_albedo(sand: PerCell, clay: PerCell, wetness: PerCell) -> Albedo:
-    """Albedo of soil by texture, up to twice as high where it is dry.
+def soil_albedo(sand: PerCell, clay: PerCell, moisture: PerCell) -> Albedo:
+    r"""Albedo of soil by texture, higher where it is dry.
+
+    $$ a = a_s + \min\big(\max(0.11 - 0.40\,\theta, 0),\ a_s\big) $$
+
+    in both bands, with $a_s$ of moist soil, in the infrared twice that in the visible. Drying adds the same to both,
+    so that dry sand does not reflect a third of the sunlight.
 
     Args:
         sand (cell,): Mass fraction of sand, 1.
         clay (cell,): Mass fraction of clay, 1; the rest counts as silt.
-        wetness (cell,): Liquid saturation of the top layer, 1.
+        moisture (cell,): Volume fraction of liquid water in the top layer theta, 1.
 
     Returns:
         The :class:`Albedo`, of direct as of diffuse light.
 
     Source:
-        pollard1995.
+        pollard1995 (moist soil), lawrence2019 (drying).
     """
     moist = SOIL_SAND * sand + SOIL_SILT * (1.0 - sand - clay) + SOIL_CLAY * clay
-    visible = moist * (1.0 + jnp.clip(1.0 - wetness / SOIL_DARKENING_WETNESS, 0.0, 1.0))
-    limit = SOIL_ALBEDO_LIMIT
-    return Albedo(jnp.minimum(visible, limit), jnp.minimum(SOIL_INFRARED_RATIO * visible, limit))
+    rise = jnp.maximum(SOIL_DRY_RISE - SOIL_DARKENING * moisture, 0.0)
+    return Albedo(*(a + jnp.minimum(rise, a) for a in (moist, SOIL_INFRARED_RATIO * moist)))
 
 
 def snow_direct_albedo(albedo: PerCell, cosine_zenith: PerCell) -> PerCell:

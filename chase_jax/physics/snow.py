@@ -325,7 +325,7 @@ def step(
 
     # down the pack: what melts takes volume, what refreezes fills pores, and what the pores do not hold goes on
     flow = flow_heat = load = remains = jnp.zeros_like(ground_heat)
-    temperature = []
+    temperatures = []
     for k in range(LAYERS):
         phase = phase_state(water[k] + flow, enthalpy[k] + flow_heat, DRY_HEAT_CAPACITY[k])
         loss = jnp.minimum((phase.frozen + 1e-12) / (ice[k] + 1e-12), 1.0)
@@ -340,7 +340,7 @@ def step(
         thickness[k] = properties.compacted(phase.frozen, held, thickness[k], middle, phase.temperature, dt)
         load = load + water[k]
         remains = remains + phase.frozen
-        temperature.append(phase.temperature)
+        temperatures.append(phase.temperature)
 
     fluxes = Fluxes(
         outflow=flow / dt,
@@ -357,5 +357,6 @@ def step(
             (state.albedo_infrared, p.fresh_albedo_infrared, p.aged_albedo_infrared),
         )
     )
-    dealt = column.dealt_out(water, enthalpy, thickness, temperature)
-    return State(*(jnp.stack(leaf) for leaf in dealt), visible, infrared), fluxes
+    dealt = column.dealt_out(water, enthalpy, thickness, temperatures)
+    layer_water, layer_enthalpy, layer_thickness = (jnp.stack(leaf) for leaf in dealt)
+    return State(layer_water, layer_enthalpy, layer_thickness, visible, infrared), fluxes

@@ -5,7 +5,9 @@ Layers come from the top down, one (cell,) array each, and the loops over them a
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -116,18 +118,20 @@ def dealt_out(
     """
     litter = [c * (t - const.MELTING_TEMPERATURE) for c, t in zip(DRY_HEAT_CAPACITY, temperature, strict=True)]
     carried = [h - dry for h, dry in zip(enthalpy, litter, strict=True)]
-    total = sum(thickness)
+    total = functools.reduce(operator.add, thickness)
     bounds = [total * share for share in itertools.accumulate(target_shares(total)[:-1])]
     top, shares = jnp.zeros_like(total), []  # of each old layer in each new one
     for old in thickness:
         inverse = 1.0 / (old + EMPTY_THICKNESS)
-        above = [0.0, *(jnp.clip((bound - top) * inverse, 0.0, 1.0) for bound in bounds), 1.0]
+        zero = jnp.zeros_like(top)
+        above = [zero, *(jnp.clip((bound - top) * inverse, 0.0, 1.0) for bound in bounds), zero + 1.0]
         shares.append([lower - upper for upper, lower in itertools.pairwise(above)])
         top = top + old
 
     def deal(amounts: Sequence[PerCell]) -> Layers:
         return tuple(
-            sum(share[k] * amount for share, amount in zip(shares, amounts, strict=True)) for k in range(LAYERS)
+            functools.reduce(operator.add, (share[k] * amount for share, amount in zip(shares, amounts, strict=True)))
+            for k in range(LAYERS)
         )
 
     dealt = tuple(h + dry for h, dry in zip(deal(carried), litter, strict=True))

@@ -28,6 +28,7 @@ UPPER_LEAF_LENGTH, LOWER_LEAF_LENGTH = 0.10, 0.05  # m, foley1996
 BLENDING_HEIGHT = 40.0  # m; wind there is the same over grass and over forest
 GRASS_ROUGHNESS = 0.03  # m, open terrain of meteorological stations, wmo2008
 SCREEN_HEIGHT = 2.0  # m, thermometer screen above the canopy
+SENSOR_CLEARANCE = 0.5  # m, least height of a tower's sensors above the canopy
 
 
 def louis_factor(log_height_ratio: PerCell) -> PerCell:
@@ -201,7 +202,12 @@ def _profile(layer: _Layer, log_below: PerCell) -> tuple[PerCell, tuple[PerCell,
     return y, speeds, 2.0 * inverse
 
 
-def geometry(parameters: vegetation.Parameters, canopy: vegetation.Canopy, snow_fraction: PerCell) -> Geometry:
+def geometry(
+    parameters: vegetation.Parameters,
+    canopy: vegetation.Canopy,
+    snow_fraction: PerCell,
+    sensor_height: PerCell | None = None,
+) -> Geometry:
     r"""Profile of neutral wind through both layers of vegetation, and the paths of heat and vapor along it.
 
     In each layer, drag and vertical diffusion balance, $\partial_z(\kappa u\,\partial_z u) = c\,u^2$, both constant
@@ -210,12 +216,15 @@ def geometry(parameters: vegetation.Parameters, canopy: vegetation.Canopy, snow_
 
     The wind at 10 m in the open is taken up to 40 m over short grass and down again over the canopy, because that is
     how wind "at 10 m" of an atmospheric model is made; the reference height is 2 m above the canopy's top, because air
-    temperature and humidity are those of a thermometer screen.
+    temperature and humidity are those of a thermometer screen. Where the height of the sensors on a tower in this very
+    vegetation is given, it is the reference height, and the wind is that measured there.
 
     Args:
         parameters: Vegetation of each cell.
         canopy: The day's leaf areas.
         snow_fraction (cell,): Fraction of the ground under snow, 1.
+        sensor_height (cell,): Height of the sensors of wind, temperature and humidity above the ground, m, counted as
+            at least 0.5 m above the canopy; None for the heights of gridded weather.
 
     Returns:
         The day's :class:`Geometry`.
@@ -240,12 +249,18 @@ def geometry(parameters: vegetation.Parameters, canopy: vegetation.Canopy, snow_
     log_top = jnp.log(upper.top - upper.displacement)
     log_roughness = log_top - k * jnp.sqrt(upper_y / upper.stress_factor)
 
-    reference = upper.top + SCREEN_HEIGHT
+    if sensor_height is None:
+        reference = upper.top + SCREEN_HEIGHT
+    else:
+        reference = jnp.maximum(sensor_height, upper.top + SENSOR_CLEARANCE)
     log_reference = jnp.log(reference - upper.displacement)
     log_air = log_reference - log_roughness
-    open_ratio = jnp.log(BLENDING_HEIGHT / GRASS_ROUGHNESS) / jnp.log(10.0 / GRASS_ROUGHNESS)
-    blending = jnp.maximum(BLENDING_HEIGHT, reference)
-    wind_ratio = open_ratio * log_air / (jnp.log(blending - upper.displacement) - log_roughness)
+    if sensor_height is None:
+        open_ratio = jnp.log(BLENDING_HEIGHT / GRASS_ROUGHNESS) / jnp.log(10.0 / GRASS_ROUGHNESS)
+        blending = jnp.maximum(BLENDING_HEIGHT, reference)
+        wind_ratio = open_ratio * log_air / (jnp.log(blending - upper.displacement) - log_roughness)
+    else:
+        wind_ratio = jnp.ones_like(log_air)
     stress = (k / log_air) ** 2  # over the square of the wind at the reference height
     wind_1, wind_12, wind_2 = (jnp.sqrt(jnp.maximum(stress * speed, 1e-6)) for speed in upper_speeds)
     stress = stress * stress_between

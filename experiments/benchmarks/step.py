@@ -178,7 +178,8 @@ def record_processes(model: cj.Chase, state: Any, weather: atmosphere.Forcing) -
     air = atmosphere.prepare_day(parameters.atmosphere, today, setting.latitude, options.land_substeps, options.storm)
     noon = jax.tree.map(lambda leaf: leaf[options.land_substeps // 2], air.intervals)
     dt = const.SECONDS_PER_DAY / options.land_substeps
-    shared = land._prepare(parameters, stores, today.day_of_year, dt)
+    leaf_area = land.leaf_area_today(parameters.leaf_area_index, today.day_of_year)
+    shared = land._prepare(parameters, stores, setting, leaf_area)
     try:
         for name, (module, attribute) in watched.items():
             setattr(module, attribute, watch(name))

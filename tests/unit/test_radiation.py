@@ -28,10 +28,11 @@ def test_soil_darkens_with_clay_and_with_water():
     clay = radiation.soil_albedo(ZERO, ONE, ONE)
     np.testing.assert_allclose(sand.visible, 0.12)
     np.testing.assert_allclose(clay.infrared, 0.10)
-    wetness = jnp.linspace(0.0, 1.0, N)
-    series = np.asarray(radiation.soil_albedo(ONE, ZERO, wetness).visible)
-    np.testing.assert_allclose(series[0], 0.24)
-    assert np.all(np.diff(series) <= 0.0)
+    drying = radiation.soil_albedo(ONE, ZERO, jnp.linspace(0.0, 1.0, N))
+    np.testing.assert_allclose((drying.visible[0], drying.infrared[0]), (0.23, 0.35))
+    assert np.all(np.diff(drying.visible) <= 0.0)
+    dark = radiation.soil_albedo(ZERO, ONE, ZERO)  # no soil more than doubles its albedo
+    np.testing.assert_allclose((dark.visible, dark.infrared), (0.10 * ONE, 0.20 * ONE))
 
 
 def test_snow_shines_when_the_sun_is_low():
