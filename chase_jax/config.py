@@ -55,10 +55,13 @@ class Forcing:
 class Parameters:
     """Calibrated parameters."""
 
-    path: str | None = key(None, "file of maps of dcor, baseflow_factor, manning_roughness; empty: defaults")
+    path: str | None = key(
+        None, "file of maps of dcor, baseflow_factor, manning_roughness, bypass_fraction; empty: defaults"
+    )
     dcor: float | None = key(None, "one value for all cells, where the file has no map", low=0)
     baseflow_factor: float | None = key(None, "one value for all cells, where the file has no map", low=1e-6)
     manning_roughness: float | None = key(None, "one value for all cells, s m-1/3, where the file has no map", low=1e-3)
+    bypass_fraction: float | None = key(None, "one value for all cells, where the file has no map", low=0)
 
 
 @dataclasses.dataclass

@@ -150,6 +150,16 @@ _PARAMETERS = (
     ),
     Variable("baseflow_factor", None, "factor of the exchange of soil and aquifer", "1", CELL, 1e-6, 1e4, "", "C"),
     Variable("manning_roughness", None, "Manning's roughness of the channel", "s m-1/3", CELL, 1e-3, 2, "", "rough"),
+    Variable(
+        "bypass_fraction",
+        None,
+        "share of infiltrating water that macropores lead straight to the aquifer",
+        "1",
+        CELL,
+        0,
+        1,
+        "0 by default; for semi-arid cells whose base flow no factor of the exchange can reach",
+    ),
 )
 
 _SURFACE_FLUXES = (

@@ -109,6 +109,7 @@ def land_step(
     bottom = jax.tree_util.Partial(
         exchange.soil_aquifer, exchange_parameters, parameters, aquifer.thickness, aquifer.specific_yield
     )
+    share = exchange.bypass_share(exchange_parameters, aquifer.thickness, aquifer.specific_yield, storage)
     moved, storage, flows = soil_water.step(
         parameters,
         state,
@@ -122,6 +123,7 @@ def land_step(
         divided.capacity_factor,
         aquifer.land_fraction,
         STEP,
+        bypass_share=share,
         **options,
     )
     surface_heat = fluxes["ground_heat"] + divided.supply_heat - flows.evaporation * phase.mean_enthalpy[0]
@@ -137,6 +139,7 @@ def land_step(
         flows.uptake,
         flows.puddle_runoff,
         STEP,
+        bypass=flows.bypass,
     )
     end = soil_water.State(moved.water, enthalpy, moved.puddle)
     return end, storage, {"water": flows, "heat": heat, "divided": divided, "surface_heat": surface_heat}

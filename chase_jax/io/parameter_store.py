@@ -20,7 +20,8 @@ def read_parameters(path: str | os.PathLike[str], grid: Grid, dcor_form: str) ->
     """Read the maps of a parameter file at the cells of the domain.
 
     Args:
-        path: A file on the grid of the domain with any of `dcor`, `baseflow_factor`, `manning_roughness`.
+        path: A file on the grid of the domain with any of `dcor`, `baseflow_factor`, `manning_roughness`,
+            `bypass_fraction`.
         grid: The grid of the domain.
         dcor_form: The configured definition of `dcor`, D1 to D5, which the file must agree with.
 

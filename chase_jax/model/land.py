@@ -400,6 +400,7 @@ def substep(
     bottom = jax.tree_util.Partial(
         exchange.soil_aquifer, p.exchange, p.soil, setting.aquifer_thickness, setting.specific_yield
     )
+    share = exchange.bypass_share(p.exchange, setting.aquifer_thickness, setting.specific_yield, aquifer_storage)
     moved, aquifer_storage, flows = soil_water.step(
         p.soil,
         soil,
@@ -415,6 +416,7 @@ def substep(
         dt,
         options.soil_substeps,
         options.soil_flux,
+        bypass_share=share,
     )
     surface_heat = energy.ground_heat + melted.ground_heat + parted.supply_heat
     surface_heat = surface_heat - flows.evaporation * layers.mean_enthalpy[0]
@@ -431,6 +433,7 @@ def substep(
         flows.uptake,
         flows.puddle_runoff,
         dt,
+        bypass=flows.bypass,
     )
     new = State(
         canopy=leaves,
@@ -462,10 +465,10 @@ def substep(
         throughfall=below.liquid + below.solid,
         snow_melt=melted.melt,
         snow_outflow=melted.outflow,
-        infiltration=flows.infiltration,
+        infiltration=flows.infiltration + flows.bypass,
         direct_runoff=parted.direct_runoff,
         puddle_runoff=flows.puddle_runoff,
-        recharge=flows.recharge,
+        recharge=flows.recharge + flows.bypass,
         sensible_heat=sensible,
         latent_heat=vapor * air.vapor_enthalpy,
         net_shortwave=absorbed,

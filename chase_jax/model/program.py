@@ -259,7 +259,7 @@ def build(
 
     Args:
         domain: The domain.
-        parameters: (cell,) values of dcor, baseflow_factor and manning_roughness where they are given.
+        parameters: (cell,) values of dcor, baseflow_factor, manning_roughness and bypass_fraction where they are given.
         reach: "jacobi" or "tree".
         reach_substeps: Routing steps a day; None to choose them from the network.
         reach_sweeps: Sweeps of "jacobi"; None to choose them from the network.
@@ -282,6 +282,7 @@ def build(
         "dcor": lambda p: p.land.runoff.dcor,
         "baseflow_factor": lambda p: p.land.exchange.baseflow_factor,
         "manning_roughness": lambda p: p.channel.manning_roughness,
+        "bypass_fraction": lambda p: p.land.exchange.bypass_fraction,
     }
     values = defaults.parameters(domain, dcor_form)
     for name, given in parameters.items():

@@ -9,22 +9,25 @@ with $x = \psi_e/Z'$, $s_e = x^{1/b}$, $\beta = 2 + 3/b$, $a = 1 + 1.5/(\beta - 
 It is zero at hydrostatic equilibrium (because $y(s_e) = 1/a$), tends to free drainage when wet and to the greatest
 capillary rise when dry. Where the head h stands above the bottom $h_z$ of the soil column it pushes
 water up with $C K_s \phi\, (h - h_z)/(\Delta z_6/2 + 0.1 m)$; what does not fit into layer 6 rises through the column
-and leaves at the surface.
+and leaves at the surface. For the curves of van Genuchten $x^\beta$ is K of the equilibrium saturation over $K_s$, and
+s its value above the residual one; b and $\psi_e$ are those of the equivalent power laws.
 """
 
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from chase_jax import constants as const
 from chase_jax.numerics import smooth
-from chase_jax.physics import soil_hydraulics
+from chase_jax.physics import soil_hydraulics, van_genuchten
 from chase_jax.typing import PerCell
 
 HEIGHT_WIDTH = 0.05  # m, bend between the height of the node and the capillary fringe below which it does not count
 CAPILLARY_SHAPE = 0.6  # 1, exponent of the transition between rise and drainage over that of conductivity
 PRESSURE_LENGTH = 0.1  # m, bed between aquifer and column, keeps the pressure term finite
+BYPASS_ROOM = 0.05  # m of water, room in the aquifer below which macropores drain less
 
 
 class Parameters(eqx.Module):
@@ -32,14 +35,43 @@ class Parameters(eqx.Module):
 
     Attributes:
         baseflow_factor (cell,): Factor C on the conductivity of the exchange, 1; useful range 1e-4 to 1e2.
+        bypass_fraction (cell,): Share of infiltrating water that macropores lead straight to the aquifer, 1; 0 to 1.
+            In a dry climate a soil without them yields no recharge, whatever C.
     """
 
     baseflow_factor: PerCell
+    bypass_fraction: PerCell
+
+    def __init__(self, baseflow_factor: PerCell, bypass_fraction: PerCell | None = None):
+        self.baseflow_factor = baseflow_factor
+        self.bypass_fraction = jnp.zeros_like(baseflow_factor) if bypass_fraction is None else bypass_fraction
 
     @classmethod
     def default(cls, n_cells: int) -> Parameters:
-        """C = 1, the law as it stands, in all `n_cells` cells."""
+        """C = 1 and no bypass, the law as it stands, in all `n_cells` cells."""
         return cls(baseflow_factor=jnp.ones(n_cells))
+
+
+def bypass_share(
+    parameters: Parameters, aquifer_thickness: PerCell, specific_yield: PerCell, storage: PerCell
+) -> PerCell:
+    r"""Share of infiltrating water that goes straight to the aquifer (cell,), 1.
+
+    $$ f \,\mathrm{clip}\frac{S_y D - S}{0.05\,m} : $$
+
+    macropores drain while the water table lies below the soil column.
+
+    Args:
+        parameters: The fraction f.
+        aquifer_thickness (cell,): D, m.
+        specific_yield (cell,): S_y, 1.
+        storage (cell,): Water of the aquifer S, m per cell area.
+
+    Source:
+        beven1982 (flow in macropores bypasses the matrix); the fraction is a parameter, the room this project's.
+    """
+    room = (specific_yield * aquifer_thickness - storage) / BYPASS_ROOM
+    return jnp.clip(parameters.bypass_fraction, 0.0, 1.0) * jnp.clip(room, 0.0, 1.0)
 
 
 class Exchange(eqx.Module):
@@ -85,7 +117,7 @@ def soil_aquifer(
     Source:
         bogaart2008 (capillary rise, exponents); fersch2013 (coupling); the transition y is this project's.
     """
-    b, psi = soil.exponent, soil.air_entry_suction
+    psi = soil.air_entry_suction
     lowest = soil_hydraulics.LAYER_THICKNESS[-1]
     table = soil_hydraulics.water_table(storage, aquifer_thickness, specific_yield)
     rise = jnp.maximum(soil_hydraulics.COLUMN_DEPTH - table.depth, 0.0)
@@ -95,6 +127,21 @@ def soil_aquifer(
     # slope of smooth_positive: value / sqrt(x^2 + w^2)
     height_slope = (height - psi) / jnp.sqrt(above_fringe * above_fringe + HEIGHT_WIDTH * HEIGHT_WIDTH)
 
+    law = _power_laws if soil.retention is None else _van_genuchten
+    net, by_saturation, by_height = law(soil, saturation, height)
+    scale = const.WATER_DENSITY * parameters.baseflow_factor * soil.saturated_conductivity * mobility
+    per_rise = 1.0 / (0.5 * lowest + PRESSURE_LENGTH)
+    by_head = by_height * height_slope + jnp.where(rise > 0.0, per_rise, 0.0)
+    return Exchange(
+        flux=scale * (net - per_rise * rise),
+        saturation_slope=scale * by_saturation,
+        storage_slope=-scale * by_head / table.storage_coefficient,
+    )
+
+
+def _power_laws(soil, saturation, height):
+    """Drainage less capillary rise over K_s, and its slopes by saturation and height, m-1."""
+    b, psi = soil.exponent, soil.air_entry_suction
     s = jnp.clip(saturation, soil_hydraulics.SATURATION_FLOOR, 1.0)
     log_s, log_x = jnp.log(s), jnp.log(psi / height)
     power, beta = 2.0 * b + 3.0, 2.0 + 3.0 / b
@@ -103,13 +150,21 @@ def soil_aquifer(
     excess = (a - 1.0) * jnp.exp(shape * (log_s - log_x / b))
     y = 1.0 / (1.0 + excess)
     capillary = a * jnp.exp(beta * log_x) * y
+    by_saturation = (power * drainage + shape * capillary * excess * y) / s
+    return drainage - capillary, by_saturation, capillary * (beta + (shape / b) * excess * y) / height
 
-    scale = const.WATER_DENSITY * parameters.baseflow_factor * soil.saturated_conductivity * mobility
-    per_rise = 1.0 / (0.5 * lowest + PRESSURE_LENGTH)
-    by_height = capillary * (beta + (shape / b) * excess * y) * height_slope / height
-    by_head = by_height + jnp.where(rise > 0.0, per_rise, 0.0)
-    return Exchange(
-        flux=scale * (drainage - capillary - per_rise * rise),
-        saturation_slope=scale * (power * drainage + shape * capillary * excess * y) / s,
-        storage_slope=-scale * by_head / table.storage_coefficient,
-    )
+
+def _van_genuchten(soil, saturation, height):
+    """The same for the curves of van Genuchten."""
+    curves, b = soil.retention, soil.exponent
+    a, shape = 1.0 + 1.5 / (1.0 + 3.0 / b), CAPILLARY_SHAPE * (2.0 * b + 3.0)
+
+    def _net(s, z):
+        equilibrium = van_genuchten.saturation_at(curves, z)
+        drainage, rising = (van_genuchten.relative_conductivity(curves, at)[0] for at in (s, equilibrium))
+        filled, at_rest = (van_genuchten.effective_saturation(curves, at) for at in (s, equilibrium))
+        return drainage - a * rising / (1.0 + (a - 1.0) * jnp.exp(shape * (jnp.log(filled) - jnp.log(at_rest))))
+
+    one, zero = jnp.ones_like(height), jnp.zeros_like(height)
+    net, by_saturation = jax.jvp(_net, (saturation, height), (one, zero))
+    return net, by_saturation, jax.jvp(_net, (saturation, height), (zero, one))[1]

@@ -1,10 +1,16 @@
 r"""Shared formulas of liquid flow in a soil column: one implicit sub-step. No state of its own.
 
 $$ \frac{dM_k}{dt} = F_{k-1/2} - F_{k+1/2} - U_k, \qquad
-   F_{k+1/2} = \rho_w \phi \left[ K(s_k) + \frac{\Phi(s_k) - \Phi(s_{k+1})}{(\Delta z_k + \Delta z_{k+1})/2} \right] $$
+   F_{k+1/2} = \rho_w \phi \left[ K_g + \frac{\Phi(s_k) - \Phi(s_{k+1})}{(\Delta z_k + \Delta z_{k+1})/2} \right] $$
 
-with the matric flux potential $\Phi$, gravity taken upstream and $\phi = (1 - \max f_{ice})^2$. On thick layers this
-form lets wetting fronts through, which interpolated saturations (LSX's form, kept as an option) block. A sub-step is
+with the matric flux potential $\Phi$ and $\phi = (1 - \max f_{ice})^2$. Gravity is upstream, $K_g = K(s_k)$, where
+the upper layer is the wetter. On thick layers this form lets wetting fronts through, which interpolated saturations
+(LSX's form, kept as an option) block. Where the lower layer is the wetter, $K_g$ is the mean of K over suction,
+
+$$ K_g = \frac{\Phi(s_{k+1}) - \Phi(s_k)}{\psi(s_k) - \psi(s_{k+1})}, \qquad F_{k+1/2} \le \rho_w \phi K(s_k), $$
+
+with which water at rest stays at rest on any layers. Steady flow between two points never exceeds the bound, which
+also makes the flow rise with the saturation above and fall with that below. A sub-step is
 one Newton iteration of the implicit equations, together with the infiltration capacity above and the storage of the
 aquifer below. The *flows* of the linear system are then limited to the water their donors have, and the stores are
 updated by these flows: mass is exact and no store is ever negative, whatever the iteration left over. Water that does
@@ -30,6 +36,7 @@ FLUXES = ("matric_flux_potential", "interpolated_saturation")
 INFILTRATION_WIDTH = 0.01 / 3600.0  # kg m-2 s-1, bend between supply and capacity
 LEAST_DIFFUSIVITY = 1e-9  # m2 s-1, of the interpolated form; LSX
 TINY = 1e-9  # kg m-2
+NEAR = 1e-3  # 1, relative difference of suctions below which their mean conductivity is that of both ends
 
 Layers = tuple[jax.Array, ...]
 
@@ -57,6 +64,7 @@ class Column(eqx.Module):
         puddle_capacity (cell,): Water the puddle holds, kg m-2.
         capacity_factor (cell,): Factor on the infiltration capacity, 1.
         land_fraction (cell,): Land in the cell, 1.
+        bypass_share (cell,): Share of infiltrating water that goes straight to the aquifer, 1.
         bottom: Lower boundary: (saturation, mobility, aquifer storage) -> flow with slopes, as a jax.tree_util.Partial.
         flux: Form of the flow between layers, one of FLUXES (static).
         thickness (layer): Layer thickness, m (static).
@@ -73,6 +81,7 @@ class Column(eqx.Module):
     puddle_capacity: PerCell
     capacity_factor: PerCell
     land_fraction: PerCell
+    bypass_share: PerCell
     bottom: Callable[[PerCell, PerCell, PerCell], BottomFlow]
     flux: str = eqx.field(static=True)
     thickness: tuple[float, ...] = eqx.field(static=True)
@@ -88,6 +97,7 @@ class Stores(eqx.Module):
         recharge (cell,): Flow to the aquifer summed over the sub-steps so far, kg m-2 s-1.
         runoff (cell,): Overflow of the puddle, the same.
         exfiltration (cell,): Water pushed up into the puddle, the same.
+        bypass (cell,): Flow from the puddle straight to the aquifer, the same.
     """
 
     liquid: Layers
@@ -96,6 +106,7 @@ class Stores(eqx.Module):
     recharge: PerCell
     runoff: PerCell
     exfiltration: PerCell
+    bypass: PerCell
 
 
 @fenced()
@@ -124,8 +135,11 @@ def substep(column: Column, stores: Stores, remaining: jax.Array, h: float) -> S
     offered = ponded / h + column.puddle_gain
     entering, entering_slope = _infiltration(column, offered, functions[0])
 
-    change = _solve_changes(column, flow, by_upper, by_lower, entering, entering_slope, h)
-    entering = jnp.clip(entering + entering_slope * change[0], 0.0, offered)
+    kept_in = 1.0 - column.bypass_share
+    change = _solve_changes(column, flow, by_upper, by_lower, kept_in * entering, kept_in * entering_slope, h)
+    infiltrating = jnp.clip(entering + entering_slope * change[0], 0.0, offered)
+    bypass = column.bypass_share * infiltrating
+    entering = infiltrating - bypass
     linear = [
         f + du * change[k] + dl * change[k + 1]
         for k, (f, du, dl) in enumerate(zip(flow[:-1], by_upper[:-1], by_lower, strict=True))
@@ -143,10 +157,11 @@ def substep(column: Column, stores: Stores, remaining: jax.Array, h: float) -> S
         squeezed = jnp.maximum(filled - column.room[k], 0.0)
         updated[k] = jnp.maximum(filled - squeezed, 0.0)
 
-    puddle = puddle + h * (column.puddle_gain - column.puddle_sink - entering) + squeezed
+    puddle = puddle + h * (column.puddle_gain - column.puddle_sink - infiltrating) + squeezed
     kept = jnp.maximum(remaining - h, 0.0) * column.puddle_sink
     overflow = jnp.clip(puddle + column.puddle_ice - column.puddle_capacity, 0.0, jnp.maximum(puddle - kept, 0.0))
-    storage = jnp.maximum(storage + h * column.land_fraction * limited[-1] / const.WATER_DENSITY, 0.0)
+    gain = column.land_fraction * (limited[-1] + bypass) / const.WATER_DENSITY
+    storage = jnp.maximum(storage + h * gain, 0.0)
     return Stores(
         liquid=tuple(updated),
         puddle=jnp.maximum(puddle - overflow, 0.0),
@@ -154,15 +169,16 @@ def substep(column: Column, stores: Stores, remaining: jax.Array, h: float) -> S
         recharge=stores.recharge + limited[-1],
         runoff=stores.runoff + overflow / h,
         exfiltration=stores.exfiltration + squeezed / h,
+        bypass=stores.bypass + bypass,
     )
 
 
 def _infiltration(column, offered, first):
     """Infiltration into the first layer and its slope by saturation: the smooth lesser of offer and capacity."""
     soil, half = column.soil, 0.5 * column.thickness[0]
-    ks, b, psi = soil.saturated_conductivity, soil.exponent, soil.air_entry_suction
     scale = const.WATER_DENSITY * column.capacity_factor * column.mobility[0]
-    capacity = scale * (ks + (ks * psi * b / (b + 3.0) - first.potential) / half)
+    drive = soil_hydraulics.saturated_potential(soil) - first.potential
+    capacity = scale * (soil.saturated_conductivity + drive / half)
     difference = offered - capacity
     weight = 0.5 + 0.5 * difference / jnp.sqrt(difference * difference + INFILTRATION_WIDTH * INFILTRATION_WIDTH)
     return smooth.smooth_minimum(offered, capacity, INFILTRATION_WIDTH), -weight * scale * first.potential_slope / half
@@ -176,10 +192,35 @@ def _matric_flux_potential(column, saturation, functions):
         upper, lower = functions[k], functions[k + 1]
         factor = const.WATER_DENSITY * jnp.minimum(mobility[k], mobility[k + 1])
         inverse = 2.0 / (thickness[k] + thickness[k + 1])
-        flow.append(factor * (upper.conductivity + inverse * (upper.potential - lower.potential)))
-        by_upper.append(factor * (upper.conductivity_slope + inverse * upper.potential_slope))
-        by_lower.append(-factor * inverse * lower.potential_slope)
+        gravity, gravity_upper, gravity_lower = _gravity(upper, lower, inverse, saturation[k] < saturation[k + 1])
+        flow.append(factor * (gravity + inverse * (upper.potential - lower.potential)))
+        by_upper.append(factor * (gravity_upper + inverse * upper.potential_slope))
+        by_lower.append(factor * (gravity_lower - inverse * lower.potential_slope))
     return tuple(flow), tuple(by_upper), tuple(by_lower)
+
+
+def _gravity(upper, lower, inverse, wetter_below):
+    """Conductivity that gravity acts on, m s-1, and its slopes by the saturations above and below.
+
+    Under a drier layer it is the upper one's. Above a wetter one it is the mean over suction, with which water at rest
+    stays at rest, but no more than makes the flow that of the upper layer under gravity alone.
+    """
+    rise, difference = lower.potential - upper.potential, upper.suction - lower.suction
+    far = difference > NEAR * lower.suction
+    over = 1.0 / jnp.where(far, difference, 1.0)
+    mean = jnp.where(far, rise * over, 0.5 * (upper.conductivity + lower.conductivity))
+    by_upper = jnp.where(far, (upper.conductivity - mean) * upper.suction_slope * over, 0.5 * upper.conductivity_slope)
+    by_lower = jnp.where(far, (mean - lower.conductivity) * lower.suction_slope * over, 0.5 * lower.conductivity_slope)
+    ceiling = upper.conductivity + inverse * rise
+    free = mean > ceiling
+    mean = jnp.where(free, ceiling, mean)
+    by_upper = jnp.where(free, upper.conductivity_slope - inverse * upper.potential_slope, by_upper)
+    by_lower = jnp.where(free, inverse * lower.potential_slope, by_lower)
+    return (
+        jnp.where(wetter_below, mean, upper.conductivity),
+        jnp.where(wetter_below, by_upper, upper.conductivity_slope),
+        jnp.where(wetter_below, by_lower, 0.0),
+    )
 
 
 def _interpolated_saturation(column, saturation, functions):

@@ -99,7 +99,7 @@ class HeatFluxes(eqx.Module):
     """Heat carried out of the column by water, means over the step.
 
     Attributes:
-        recharge_heat (cell,): With recharge to the aquifer, W m-2; negative with capillary rise.
+        recharge_heat (cell,): With recharge and bypass to the aquifer, W m-2; negative with capillary rise.
         runoff_heat (cell,): With the overflow of the puddle, W m-2.
         uptake_heat (cell,): With the water taken by roots, W m-2.
     """
@@ -124,6 +124,7 @@ def step(
     dt: float,
     iterations: int = ITERATIONS,
     thickness: tuple[float, ...] = LAYER_THICKNESS,
+    bypass: PerCell | float = 0.0,
 ) -> tuple[PerLayerCell, HeatFluxes]:
     """Advance the enthalpy of the column.
 
@@ -142,6 +143,7 @@ def step(
         dt: Step, s.
         iterations: Newton iterations (static).
         thickness (layer): Layer thickness, m (static).
+        bypass (cell,): Flow from the puddle straight to the aquifer, kg m-2 s-1.
 
     Returns:
         Enthalpy at the end, J m-2, and the heat that left with water. To rounding,
@@ -156,7 +158,7 @@ def step(
     old = tuple(phase.temperature - const.MELTING_TEMPERATURE)
     down = [cw * jnp.maximum(interface_flow[k], 0.0) for k in layers[:-1]]
     up = [cw * jnp.maximum(-interface_flow[k], 0.0) for k in layers[:-1]]
-    drained, overflow = cw * jnp.maximum(recharge, 0.0), cw * puddle_runoff
+    drained, overflow = cw * jnp.maximum(recharge, 0.0), cw * (puddle_runoff + bypass)
     rising_heat = cw * jnp.maximum(-recharge, 0.0) * old[-1]
     taken = [uptake[k] * phase.liquid_enthalpy[k] for k in layers]
     source = [-t for t in taken]
@@ -167,7 +169,7 @@ def step(
     leave_up = [overflow, *(g + u for g, u in zip(coupling.between, up, strict=True))]
 
     def _heat_flows(excess):
-        """Heat through the interfaces, downward, from runoff at the top to recharge at the bottom, W m-2."""
+        """Heat through the interfaces, downward, from runoff and bypass at the top to recharge at the bottom, W m-2."""
         inner = [leave_down[k] * excess[k] - leave_up[k + 1] * excess[k + 1] for k in layers[:-1]]
         return [-overflow * excess[0], *inner, drained * excess[-1]]
 
@@ -192,6 +194,9 @@ def step(
 
     flows = _heat_flows(excess)
     updated = jnp.stack([enthalpy[k] + dt * (flows[k] - flows[k + 1] + source[k]) for k in layers])
+    bypass_heat = cw * bypass * excess[0]
     return updated, HeatFluxes(
-        recharge_heat=flows[-1] - rising_heat, runoff_heat=-flows[0], uptake_heat=sum(taken[1:], taken[0])
+        recharge_heat=flows[-1] - rising_heat + bypass_heat,
+        runoff_heat=-flows[0] - bypass_heat,
+        uptake_heat=sum(taken[1:], taken[0]),
     )

@@ -6,11 +6,14 @@ $$ \psi(s) = \psi_e s^{-b}, \qquad K(s) = K_s s^{2b+3}, \qquad
    \Phi(s) = \int_0^s K \frac{d(-\psi)}{ds'} ds' = \frac{K_s \psi_e b}{b+3} s^{b+3}, $$
 
 with suction $\psi$ > 0 and the saturation s of the pores that are free of ice. A column is of one texture, so every
-parameter is (cell,) and one logarithm and one exponential per layer give K, $\Phi$ and both slopes.
+parameter is (cell,) and one logarithm and one exponential per layer give K, $\Phi$ and both slopes. Where `retention`
+is given, the curves are those of van Genuchten and Mualem instead (van_genuchten.py).
 """
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
 import math
 
 import equinox as eqx
@@ -21,6 +24,7 @@ import numpy as np
 from chase_jax import constants as const
 from chase_jax.checks import require, require_between, require_shape
 from chase_jax.numerics import smooth
+from chase_jax.physics import van_genuchten
 from chase_jax.typing import PerCell, PerLayerCell
 
 LAYER_THICKNESS = (0.05, 0.10, 0.20, 0.40, 0.75, 1.00)  # m, six layers down to 2.5 m
@@ -33,6 +37,9 @@ WATER_CONDUCTIVITY_RATIO = 56.0  # 1, conductivity gain by a unit volume fractio
 ICE_CONDUCTIVITY_RATIO = 224.0  # 1, the same of ice
 FIELD_CAPACITY_CONDUCTIVITY = 0.1e-3 / const.SECONDS_PER_DAY  # m s-1, drainage of 0.1 mm per day
 WILTING_SUCTION = 150.0  # m
+FIELD_SUCTION = 3.4  # m, field capacity where curves are not power laws
+LEAST_SUCTION = 0.02  # m, of the van Genuchten curves; vogel2000
+SUCTION_FLOOR = 1e-10  # 1, of the power in the denominator of suction: beyond 1e5 m it no longer matters
 CONFINED_STORAGE = 0.005  # 1, storage coefficient of an aquifer whose head stands in the soil column
 
 
@@ -50,6 +57,8 @@ class Parameters(eqx.Module):
         dry_conductivity: Thermal conductivity of the dry soil, W m-1 K-1.
         sand: Mass fraction of sand, 1.
         clay: Mass fraction of clay, 1.
+        retention: Curves of van Genuchten and Mualem in place of the power laws, or None. Exponent and air-entry
+            suction are then those of equivalent power laws, which the exchange with the aquifer uses.
     """
 
     porosity: PerCell
@@ -62,6 +71,7 @@ class Parameters(eqx.Module):
     dry_conductivity: PerCell
     sand: PerCell
     clay: PerCell
+    retention: van_genuchten.Parameters | None = None
 
 
 def from_texture(sand: PerCell, clay: PerCell) -> Parameters:
@@ -96,7 +106,7 @@ def from_texture(sand: PerCell, clay: PerCell) -> Parameters:
     exponent = 2.91 + 15.9 * clay_
     air_entry = 0.010 * 10.0 ** (1.88 - 1.31 * sand_)
     saturated = 7.0556e-6 * 10.0 ** (-0.884 + 1.53 * sand_)
-    leaves = dict(
+    leaves: dict[str, Any] = dict(
         porosity=porosity,
         exponent=exponent,
         air_entry_suction=air_entry,
@@ -109,6 +119,60 @@ def from_texture(sand: PerCell, clay: PerCell) -> Parameters:
         clay=clay_,
     )
     return Parameters(**{name: jnp.asarray(values) for name, values in leaves.items()})
+
+
+def with_van_genuchten(
+    parameters: Parameters,
+    inverse_suction: PerCell,
+    shape: PerCell,
+    residual_fraction: PerCell,
+    connectivity: PerCell | float = 0.5,
+    least_suction: PerCell | float = LEAST_SUCTION,
+) -> Parameters:
+    r"""The same soil with the curves of van Genuchten and Mualem.
+
+    Exponent and air-entry suction become those of the power laws with the same K at the dry end, but for a factor,
+    and the same capillary drive, the integral of $K/K_s$ over all suctions:
+
+    $$ b = \frac1m - 1, \qquad \psi_e \frac{2b + 3}{b + 3} = \frac{\Phi(1)}{K_s} + \psi_c . $$
+
+    Field capacity is where $\psi$ = 3.4 m, the wilting point where $\psi$ = 150 m.
+
+    Args:
+        parameters: Soil whose porosity, saturated conductivity and thermal properties hold.
+        inverse_suction (cell,): Scale alpha of suction, m-1.
+        shape (cell,): Exponent n, 1.
+        residual_fraction (cell,): Residual water, volume fraction of the soil, 1.
+        connectivity (cell,): Exponent l of Mualem's model, 1.
+        least_suction (cell,): Suction up to which the soil stays saturated, m.
+
+    Returns:
+        Parameters with `retention`.
+
+    Source:
+        vangenuchten1980; vogel2000; morelseytoux1996 (equivalent power laws).
+    """
+    dtype = parameters.porosity.dtype
+    given = (inverse_suction, shape, residual_fraction, connectivity, least_suction)
+    alpha, n, residual, tortuosity, least = (
+        jnp.broadcast_to(jnp.asarray(g, dtype), parameters.porosity.shape) for g in given
+    )
+    require_between(np.asarray(alpha), "inverse_suction", 1e-3, 1e3)
+    require_between(np.asarray(n), "shape", 1.01, 20.0)
+    require_between(np.asarray(residual / parameters.porosity), "residual_fraction / porosity", 0.0, 0.95)
+    require_between(np.asarray(tortuosity), "connectivity", -1.0, 10.0)
+    require_between(np.asarray(least), "least_suction", 1e-6, 1.0)
+    curves = van_genuchten.Parameters(alpha, n, residual / parameters.porosity, tortuosity, least)
+    b = 1.0 / (n - 1.0)
+    drive = van_genuchten.relative_potential(curves, jnp.ones_like(n))[0] + least
+    changed: dict[str, Any] = dict(
+        exponent=b,
+        air_entry_suction=drive * (b + 3.0) / (2.0 * b + 3.0),
+        field_capacity=van_genuchten.saturation_at(curves, jnp.full_like(n, FIELD_SUCTION)),
+        wilting_point=van_genuchten.saturation_at(curves, jnp.full_like(n, WILTING_SUCTION)),
+        retention=curves,
+    )
+    return dataclasses.replace(parameters, **changed)
 
 
 def pore_capacity(parameters: Parameters, thickness: tuple[float, ...] = LAYER_THICKNESS) -> PerLayerCell:
@@ -141,6 +205,8 @@ def suction(parameters: Parameters, saturation: jax.Array) -> jax.Array:
     Source:
         campbell1974; clapp1978.
     """
+    if parameters.retention is not None:
+        return van_genuchten.suction(parameters.retention, saturation)
     s = jnp.maximum(saturation, SATURATION_FLOOR)
     return parameters.air_entry_suction * smooth.power(s, -parameters.exponent)
 
@@ -155,28 +221,51 @@ def saturation_at(parameters: Parameters, height: jax.Array) -> jax.Array:
     Source:
         campbell1974.
     """
+    if parameters.retention is not None:
+        return van_genuchten.saturation_at(parameters.retention, height)
     e = parameters.air_entry_suction
     return smooth.power(e / jnp.maximum(height, e), 1.0 / parameters.exponent)
 
 
+def saturated_potential(parameters: Parameters) -> PerCell:
+    r"""Matric flux potential at saturation $\Phi(1)$ (cell,), m2 s-1.
+
+    Args:
+        parameters: Soil, leaves (cell,).
+
+    Source:
+        campbell1974; clapp1978.
+    """
+    ks, b, psi = parameters.saturated_conductivity, parameters.exponent, parameters.air_entry_suction
+    if parameters.retention is not None:
+        return ks * van_genuchten.relative_potential(parameters.retention, jnp.ones_like(ks))[0]
+    return ks * psi * b / (b + 3.0)
+
+
 class FlowFunctions(eqx.Module):
-    """Conductivity and matric flux potential of a layer, with their slopes.
+    """Conductivity, matric flux potential and suction of a layer, with their slopes.
 
     Attributes:
         conductivity (..., cell): K, m s-1.
         conductivity_slope (..., cell): dK/ds, m s-1.
         potential (..., cell): Matric flux potential, m2 s-1.
         potential_slope (..., cell): Its derivative by s, m2 s-1.
+        suction (..., cell): Suction, m.
+        suction_slope (..., cell): Its derivative by s, m, < 0.
     """
 
     conductivity: jax.Array
     conductivity_slope: jax.Array
     potential: jax.Array
     potential_slope: jax.Array
+    suction: jax.Array
+    suction_slope: jax.Array
 
 
 def flow_functions(parameters: Parameters, saturation: jax.Array) -> FlowFunctions:
-    r"""$K$, $\Phi$ and their slopes from one power: with $P = s^{b+2}$, $K = K_s P^2/s$ and $\Phi' = K_s\psi_e b P$.
+    r"""$K$, $\Phi$, $\psi$ and their slopes from one power.
+
+    $$ P = s^{b+2}, \qquad K = K_s P^2/s, \qquad \Phi' = K_s\psi_e b P, \qquad \psi = \psi_e s^2/P . $$
 
     Args:
         parameters: Soil, leaves (cell,).
@@ -186,16 +275,34 @@ def flow_functions(parameters: Parameters, saturation: jax.Array) -> FlowFunctio
         campbell1974; clapp1978.
     """
     b, ks, psi = parameters.exponent, parameters.saturated_conductivity, parameters.air_entry_suction
+    if parameters.retention is not None:
+        return _van_genuchten(parameters.retention, ks, saturation)
     s = jnp.clip(saturation, SATURATION_FLOOR, 1.0)
     p = jnp.exp((b + 2.0) * jnp.log(s))
     inverse = 1.0 / s
     conductivity = ks * p * p * inverse
     potential_slope = ks * psi * b * p
+    suction_ = psi * s * s / jnp.maximum(p, SUCTION_FLOOR)
     return FlowFunctions(
         conductivity=conductivity,
         conductivity_slope=(2.0 * b + 3.0) * conductivity * inverse,
         potential=potential_slope * s / (b + 3.0),
         potential_slope=potential_slope,
+        suction=suction_,
+        suction_slope=-b * suction_ * inverse,
+    )
+
+
+def _van_genuchten(curves, ks, saturation):
+    conductivity, conductivity_slope = van_genuchten.relative_conductivity(curves, saturation)
+    potential, potential_slope = van_genuchten.relative_potential(curves, saturation)
+    return FlowFunctions(
+        conductivity=ks * conductivity,
+        conductivity_slope=ks * conductivity_slope,
+        potential=ks * potential,
+        potential_slope=ks * potential_slope,
+        suction=van_genuchten.suction(curves, saturation),
+        suction_slope=-potential_slope / conductivity,
     )
 
 

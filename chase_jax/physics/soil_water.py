@@ -51,6 +51,7 @@ class Fluxes(eqx.Module):
         evaporation (cell,): Realised evaporation from first layer and puddle, kg m-2 s-1; negative for dew.
         puddle_runoff (cell,): Overflow of the puddle, kg m-2 s-1.
         exfiltration (cell,): Pushed out of the full first layer into the puddle, kg m-2 s-1.
+        bypass (cell,): From the puddle straight to the aquifer, not part of infiltration and recharge, kg m-2 s-1.
     """
 
     infiltration: PerCell
@@ -60,6 +61,7 @@ class Fluxes(eqx.Module):
     evaporation: PerCell
     puddle_runoff: PerCell
     exfiltration: PerCell
+    bypass: PerCell
 
 
 def diagnose(
@@ -179,6 +181,7 @@ def step(
     substeps: int = 4,
     flux: str = "matric_flux_potential",
     thickness: tuple[float, ...] = LAYER_THICKNESS,
+    bypass_share: PerCell | float = 0.0,
 ) -> tuple[State, PerCell, Fluxes]:
     """Advance the water of the column; its enthalpy is left to the heat step, which needs the flows returned here.
 
@@ -199,11 +202,12 @@ def step(
         substeps: Sub-steps (static).
         flux: Form of the flow between layers, one of soil_flow.FLUXES (static).
         thickness (layer): Layer thickness, m (static).
+        bypass_share (cell,): Share of infiltrating water that goes straight to the aquifer, 1.
 
     Returns:
         State with new water and puddle and the *old* enthalpy; aquifer storage, m; flows. With them, to rounding,
-        sum(d water) + d puddle = dt (supply - evaporation - sum(uptake) - puddle_runoff - recharge) and
-        1000 d storage = dt land_fraction recharge.
+        sum(d water) + d puddle = dt (supply - evaporation - sum(uptake) - puddle_runoff - recharge - bypass) and
+        1000 d storage = dt land_fraction (recharge + bypass).
 
     Source:
         campbell1974 (power laws); pollard1995 (implicit step, squeeze, puddles); the form of the flow and its limiter
@@ -237,6 +241,7 @@ def step(
         puddle_capacity=puddle_capacity,
         capacity_factor=capacity_factor,
         land_fraction=land_fraction,
+        bypass_share=jnp.asarray(bypass_share, supply.dtype),
         bottom=bottom,
         flux=flux,
         thickness=thickness,
@@ -246,7 +251,7 @@ def step(
         return soil_flow.substep(column, stores, remaining, dt / substeps), None
 
     zero = jnp.zeros_like(supply)
-    start = soil_flow.Stores(liquid, state.puddle * liquid_share, aquifer_storage, zero, zero, zero)
+    start = soil_flow.Stores(liquid, state.puddle * liquid_share, aquifer_storage, zero, zero, zero, zero)
     remaining = dt * (1.0 - jnp.arange(substeps, dtype=supply.dtype) / substeps)
     end, _ = jax.lax.scan(jax.checkpoint(_body), start, remaining)
 
@@ -267,6 +272,7 @@ def step(
         evaporation=from_puddle + from_soil - jnp.maximum(-evaporation, 0.0),
         puddle_runoff=end.runoff / substeps,
         exfiltration=end.exfiltration / substeps,
+        bypass=end.bypass / substeps,
     )
     return State(water=jnp.stack(water), enthalpy=state.enthalpy, puddle=puddle), end.aquifer, fluxes
 

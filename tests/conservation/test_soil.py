@@ -16,11 +16,11 @@ from chase_jax.physics import exchange, runoff, soil_flow, soil_hydraulics
 CELLS = 400
 
 
-def trajectory(flux, form, strength, steps=12):
+def trajectory(flux, form, strength, bypass, parameters, steps=12):
     """Steps from a random state; yields what is needed to close the budget of each."""
-    parameters = soil_columns.textures(CELLS, 1)
     aquifer = soil_columns.random_aquifer(CELLS, 2)
-    factors = exchange.Parameters(jnp.asarray(10.0 ** np.random.default_rng(3).uniform(-4, 2, CELLS)))
+    factor = jnp.asarray(10.0 ** np.random.default_rng(3).uniform(-4, 2, CELLS))
+    factors = exchange.Parameters(factor, jnp.full(CELLS, bypass))
     step = jax.jit(
         functools.partial(
             soil_columns.land_step,
@@ -41,25 +41,42 @@ def trajectory(flux, form, strength, steps=12):
         state, storage = after, storage_after
 
 
+def curves_of_van_genuchten(parameters, seed):
+    generator = np.random.default_rng(seed)
+    alpha, shape = 10.0 ** generator.uniform(-0.5, 1.2, CELLS), generator.uniform(1.05, 3.0, CELLS)
+    residual = generator.uniform(0.0, 0.1, CELLS)
+    return soil_hydraulics.with_van_genuchten(parameters, alpha, shape, residual)
+
+
 CASES = [
-    ("matric_flux_potential", "D5", 1.0),
-    ("matric_flux_potential", "D1", 30.0),
-    ("interpolated_saturation", "D3", 1.0),
+    ("matric_flux_potential", "D5", 1.0, 0.0),
+    ("matric_flux_potential", "D1", 30.0, 0.0),
+    ("interpolated_saturation", "D3", 1.0, 0.0),
+    ("matric_flux_potential", "D5", 30.0, 0.4),
 ]
 
 
-@pytest.mark.parametrize(("flux", "form", "strength"), CASES)
-def test_budgets_close_and_stores_stay_within_bounds(flux, form, strength):
+@pytest.mark.parametrize("curves", ["power laws", "van Genuchten"])
+@pytest.mark.parametrize(("flux", "form", "strength", "bypass"), CASES)
+def test_budgets_close_and_stores_stay_within_bounds(flux, form, strength, bypass, curves):
     assert flux in soil_flow.FLUXES
     dt = soil_columns.STEP
-    for before, after, storage, storage_after, out, aquifer, pores, fluxes in trajectory(flux, form, strength):
+    soil, bypassed, exfiltrated = soil_columns.textures(CELLS, 1), 0.0, 0.0
+    soil = curves_of_van_genuchten(soil, 5) if curves == "van Genuchten" else soil
+    for before, after, storage, storage_after, out, aquifer, pores, fluxes in trajectory(
+        flux, form, strength, bypass, soil
+    ):
         water, heat, divided = out["water"], out["heat"], out["divided"]
         change = jnp.sum(after.water - before.water, axis=0) + after.puddle - before.puddle
         taken = water.evaporation + jnp.sum(water.uptake, axis=0) + water.puddle_runoff
-        size = dt * (divided.supply + jnp.abs(taken) + jnp.abs(water.recharge))
-        assert relative_residual(change, dt * (divided.supply - taken - water.recharge), size) < 1e-12
+        down = water.recharge + water.bypass
+        size = dt * (divided.supply + jnp.abs(taken) + jnp.abs(water.recharge) + water.bypass)
+        assert relative_residual(change, dt * (divided.supply - taken - down), size) < 1e-12
         gain = 1000.0 * (storage_after - storage)
-        assert relative_residual(gain, dt * aquifer.land_fraction * water.recharge, size) < 1e-11
+        assert relative_residual(gain, dt * aquifer.land_fraction * down, size) < 1e-11
+        into_matrix = water.infiltration + water.exfiltration  # what was pushed out may enter again
+        assert np.all((1.0 - bypass) * water.bypass <= bypass * into_matrix + 1e-12)
+        bypassed, exfiltrated = bypassed + jnp.sum(water.bypass), exfiltrated + jnp.sum(water.exfiltration)
 
         through = jnp.concatenate([water.interface_flow, water.recharge[None]])
         net = dt * (water.interface_flow - through[1:] - water.uptake[1:])  # of the layers that do not evaporate
@@ -80,3 +97,30 @@ def test_budgets_close_and_stores_stay_within_bounds(flux, form, strength):
         assert float(jnp.max(after.water - pores)) < 1e-10
         assert float(jnp.max(after.puddle - divided.puddle_capacity)) < 13.0  # only an old ice puddle is larger
         assert np.all(np.isfinite(after.enthalpy))
+    assert bool(bypassed > 0.0) == (bypass > 0.0)
+    assert exfiltrated > 0.0
+
+
+def test_an_overfull_aquifer_pushes_water_through_the_column_to_the_surface():
+    """Head a metre above the ground: what leaves the aquifer fills the soil, then the puddle, then runs off."""
+    cells, dt = 3, soil_columns.STEP
+    soil, thickness, specific_yield = soil_columns.loam(cells), jnp.full(cells, 20.0), jnp.full(cells, 0.1)
+    land = jnp.array([1.0, 0.5, 0.1])
+    overfull = 2.0 + 3.5 * soil_hydraulics.CONFINED_STORAGE
+    aquifer = soil_columns.Aquifer(thickness, specific_yield, land, jnp.full(cells, overfull))
+    # the storage above the ground is 17.5 mm per cell area, so less than 2 mm of pores are left empty
+    state = soil_columns.state_of(soil, jnp.full((6, cells), 0.999), jnp.full((6, cells), 285.0), jnp.zeros(cells))
+    fluxes = dict.fromkeys(
+        ("water_input", "input_heat", "evaporation", "transpiration", "ground_heat"), jnp.zeros(cells)
+    )
+    arguments = soil, exchange.Parameters.default(cells), runoff.Parameters.default(cells, "D5"), aquifer
+    pores, storage = soil_hydraulics.pore_capacity(soil), aquifer.storage
+    after, left, out = jax.jit(soil_columns.land_step)(*arguments, state, storage, fluxes)
+    water = out["water"]
+    assert np.all(water.recharge < 0.0)
+    assert np.all(water.exfiltration > 0.0)
+    np.testing.assert_allclose(1000.0 * (left - storage), dt * land * water.recharge, rtol=1e-10)
+    np.testing.assert_allclose(after.puddle, -dt * (water.infiltration + water.puddle_runoff), rtol=1e-10)
+    gained = jnp.sum(after.water - state.water, axis=0) + after.puddle + dt * water.puddle_runoff
+    np.testing.assert_allclose(gained, -dt * water.recharge, rtol=1e-10)
+    assert np.all(after.water <= pores * (1.0 + 1e-12))

@@ -10,7 +10,7 @@ import pytest
 import soil_columns
 from helpers import directional_check
 
-from chase_jax.physics import exchange, runoff
+from chase_jax.physics import exchange, runoff, soil_hydraulics
 
 CELLS = 5
 
@@ -23,7 +23,8 @@ def setting(seed=0):
 
 
 def arguments_of(parameters, aquifer, state, storage, fluxes):
-    factors, shares = exchange.Parameters.default(CELLS), runoff.Parameters.default(CELLS)
+    factors = exchange.Parameters(jnp.ones(CELLS), jnp.full(CELLS, 0.2))
+    shares = runoff.Parameters.default(CELLS)
     return parameters, factors, shares, aquifer, state, storage, fluxes
 
 
@@ -45,8 +46,12 @@ scalar = jax.jit(scalar_of)
 value_and_gradient = jax.value_and_grad(scalar)  # compiled once for both tests
 
 
-def test_derivative_agrees_with_differences():
+@pytest.mark.parametrize("curves", ["power laws", "van Genuchten"])
+def test_derivative_agrees_with_differences(curves):
     parameters, aquifer = setting()
+    if curves == "van Genuchten":
+        shape = np.linspace(1.2, 2.5, CELLS)
+        parameters = soil_hydraulics.with_van_genuchten(parameters, np.linspace(1.0, 10.0, CELLS), shape, 0.04)
     saturation = jnp.asarray(np.random.default_rng(5).uniform(0.4, 0.8, (6, CELLS)))
     temperature = jnp.asarray(np.random.default_rng(6).uniform(276.0, 295.0, (6, CELLS)))
     state = soil_columns.state_of(parameters, saturation, temperature, jnp.full(CELLS, 1.0, dtype=float))
@@ -66,11 +71,14 @@ EXTREMES = {
 }
 
 
+@pytest.mark.parametrize("curves", ["power laws", "van Genuchten"])
 @pytest.mark.parametrize("rain", [0.0, 5e-3])
 @pytest.mark.parametrize("name", EXTREMES)
-def test_derivatives_are_finite_in_extremes(name, rain):
+def test_derivatives_are_finite_in_extremes(name, rain, curves):
     saturation, temperature, puddle = EXTREMES[name]
     parameters, aquifer = soil_columns.loam(CELLS), setting()[1]
+    if curves == "van Genuchten":
+        parameters = soil_hydraulics.with_van_genuchten(parameters, 3.6, 1.56, 0.04)
     shape = (6, CELLS)
     full = aquifer.thickness * aquifer.specific_yield
     storage = full * jnp.array([0.0, 0.5, 1.0, 1.0, 1.0]) + jnp.array([0.0, 0.0, 0.0, 0.005, 0.0125])

@@ -68,3 +68,26 @@ def test_a_head_in_the_soil_column_pushes_water_up():
     fluxes = [float(flow(1.0, height)[0].flux[0]) for height in heights]
     assert np.all(np.diff(fluxes) < 0.0)
     assert fluxes[-1] < 0.0
+
+
+def test_bypass_ends_where_the_aquifer_is_full():
+    thickness, specific_yield = jnp.full(5, THICKNESS), jnp.full(5, YIELD)
+    storage = THICKNESS * YIELD - jnp.array([2.0, 0.05, 0.02, 0.0, -0.01])
+    parameters = exchange.Parameters(jnp.ones(5), jnp.full(5, 0.3))
+    share = exchange.bypass_share(parameters, thickness, specific_yield, storage)
+    np.testing.assert_allclose(share, [0.3, 0.3, 0.12, 0.0, 0.0], atol=1e-12)
+    none = exchange.bypass_share(exchange.Parameters.default(5), thickness, specific_yield, storage)
+    np.testing.assert_array_equal(none, 0.0)
+
+
+def test_slopes_are_derivatives_for_the_curves_of_van_genuchten():
+    soil = soil_hydraulics.with_van_genuchten(soil_columns.loam(5), 3.6, 1.56, 0.04)
+    saturation = jnp.array([0.15, 0.3, 0.6, 0.9, 0.999])
+    out, storage = flow(saturation, 3.0, soil=soil)
+    fixed = exchange.Parameters(jnp.ones(5)), soil, jnp.full(5, THICKNESS), jnp.full(5, YIELD)
+    for wrt, slope in ((4, out.saturation_slope), (6, out.storage_slope)):
+        total = lambda *a: jnp.sum(exchange.soil_aquifer(*a).flux)  # noqa: E731
+        exact = jax.grad(total, argnums=wrt)(*fixed, saturation, jnp.ones(5), storage)
+        np.testing.assert_allclose(slope, exact, rtol=1e-9)
+    at_rest, _ = flow(soil_hydraulics.saturation_at(soil, jnp.full(5, 3.0)), 3.0, soil=soil)
+    assert np.all(np.abs(at_rest.flux) < 0.02 * np.abs(out.flux))

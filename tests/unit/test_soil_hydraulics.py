@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import soil_columns
+from scipy.integrate import quad
 
 from chase_jax.checks import InputError
 from chase_jax.physics import soil_hydraulics
@@ -50,6 +51,60 @@ def test_slopes_are_derivatives_and_the_potential_is_the_integral_of_conductivit
     suction_slope = jax.grad(lambda s: jnp.sum(soil_hydraulics.suction(soil, s)))(inside)
     np.testing.assert_allclose(at.potential_slope, -at.conductivity * suction_slope, rtol=1e-9)
     np.testing.assert_allclose(functions.conductivity[-1], soil.saturated_conductivity[-1])
+
+
+# alpha (m-1), n, l: loam, sand, clay, silt, and a negative connectivity
+CURVES = [(3.6, 1.56, 0.5), (14.5, 2.68, 0.5), (0.8, 1.09, 0.5), (1.6, 1.37, 0.5), (10.0, 3.0, 0.5), (2.0, 1.5, -1.0)]
+
+
+def _van_genuchten(alpha, n, connectivity):
+    soil = soil_columns.loam(SATURATION.size)
+    return soil_hydraulics.with_van_genuchten(soil, alpha, n, 0.04, connectivity=connectivity)
+
+
+@pytest.mark.parametrize(("alpha", "n", "connectivity"), CURVES)
+def test_curves_of_van_genuchten_agree_with_quadrature(alpha, n, connectivity):
+    """Conductivity by its formula in suction, the potential by its integral over suction, the slopes by AD."""
+    soil = _van_genuchten(alpha, n, connectivity)
+    saturation = 0.12 + (1.0 - 0.12 - 1e-9) * (SATURATION - 0.05) / 0.95
+    functions = soil_hydraulics.flow_functions(soil, saturation)
+    m, least = 1.0 - 1.0 / n, soil_hydraulics.LEAST_SUCTION
+
+    def relative(suction):
+        x, full = 1.0 / (1.0 + (alpha * suction) ** n), 1.0 / (1.0 + (alpha * least) ** n)
+        filled, most = (-np.expm1(m * np.log1p(-v)) for v in (x, full))
+        return (x / full) ** (m * connectivity) * (filled / most) ** 2
+
+    ks = 3.667e-6
+    np.testing.assert_allclose(functions.conductivity, ks * relative(functions.suction), rtol=1e-9)
+    for k in (0, 7, 20, 33, 38):
+        start = np.log(float(functions.suction[k]))
+        exact, _ = quad(
+            lambda v: relative(np.exp(v)) * np.exp(v), start, start + 80.0, epsabs=0, epsrel=1e-10, limit=500
+        )
+        np.testing.assert_allclose(functions.potential[k], ks * exact, rtol=1e-8)
+
+    def slope(name):
+        return jax.grad(lambda s: jnp.sum(getattr(soil_hydraulics.flow_functions(soil, s), name)))(saturation)
+
+    for name in ("conductivity", "potential", "suction"):
+        np.testing.assert_allclose(getattr(functions, name + "_slope"), slope(name), rtol=1e-6)
+    np.testing.assert_allclose(soil_hydraulics.saturation_at(soil, functions.suction), saturation, rtol=1e-9)
+
+
+def test_equivalent_power_laws_have_the_same_capillary_drive():
+    soil = _van_genuchten(3.6, 1.56, 0.5)
+    ks, b = soil.saturated_conductivity, soil.exponent
+    drive = soil_hydraulics.saturated_potential(soil) / ks + soil_hydraulics.LEAST_SUCTION
+    np.testing.assert_allclose(soil.air_entry_suction * (2.0 * b + 3.0) / (b + 3.0), drive, rtol=1e-12)
+    np.testing.assert_allclose(soil_hydraulics.suction(soil, soil.field_capacity), 3.4, rtol=1e-9)
+    np.testing.assert_allclose(soil_hydraulics.suction(soil, soil.wilting_point), 150.0, rtol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [1.0, float("nan"), 50.0])
+def test_impossible_curves_are_refused(shape):
+    with pytest.raises(InputError, match="shape"):
+        soil_hydraulics.with_van_genuchten(soil_columns.loam(), 2.0, shape, 0.05)
 
 
 def test_equilibrium_saturation_inverts_suction():

@@ -10,7 +10,8 @@ import soil_columns
 from soil_columns import loam, state_of
 
 from chase_jax.checks import InputError
-from chase_jax.physics import exchange, soil_hydraulics, soil_water
+from chase_jax.physics import exchange, soil_flow, soil_hydraulics, soil_water
+from chase_jax.physics.thermodynamics import PhaseState
 
 
 def closed(saturation, mobility, storage):
@@ -140,3 +141,56 @@ def test_helper_states_have_the_temperature_they_were_made_with():
     parameters = loam(2)
     state = soil_columns.random_state(parameters, 3)
     assert np.all(np.isfinite(soil_water.diagnose(parameters, state).temperature))
+
+
+def between(soil, saturation, thickness=(0.75, 1.0)):
+    """Flow between two layers and its slopes by their saturations."""
+    cells = soil.porosity.shape[0]
+    ones = (jnp.ones(cells),) * 2
+    column = soil_flow.Column(
+        soil, *(ones,) * 4, *(ones[0],) * 7, jax.tree_util.Partial(closed), "matric_flux_potential", thickness
+    )
+    functions = tuple(soil_hydraulics.flow_functions(soil, s) for s in saturation)
+    return tuple(part[0] for part in soil_flow._matric_flux_potential(column, saturation, functions))
+
+
+@pytest.mark.parametrize("curves", ["power laws", "van Genuchten"])
+def test_flow_between_layers_is_bounded_and_monotonic(curves):
+    """Above a wetter layer: between none and gravity alone short of rest, upward beyond it. Slopes are exact."""
+    upper, lower = (x.ravel() for x in np.meshgrid(np.linspace(0.12, 0.98, 30), np.linspace(0.13, 0.99, 29)))
+    soil = loam(upper.size)
+    if curves == "van Genuchten":
+        soil = soil_hydraulics.with_van_genuchten(soil, 3.6, 1.56, 0.04)
+    saturation = jnp.asarray(upper), jnp.asarray(lower)
+    flow, by_upper, by_lower = between(soil, saturation)
+    conductivity = 1e3 * np.asarray(soil_hydraulics.flow_functions(soil, saturation[0]).conductivity)
+    rise = np.asarray(soil_hydraulics.suction(soil, saturation[0]) - soil_hydraulics.suction(soil, saturation[1]))
+    below = rise > 0.0  # wetter below
+    assert np.all(flow[below & (rise < 0.875)] >= 0.0)
+    assert np.all(flow[below & (rise > 0.875)] < 0.0)
+    assert np.all((flow - conductivity)[below] <= 1e-12 * conductivity[below])
+    assert np.all((flow - conductivity)[~below] >= 0.0)
+    assert np.all(by_upper >= 0.0)
+    assert np.all(by_lower <= 1e-12 * np.abs(by_upper))
+    exact = jax.grad(lambda s: jnp.sum(between(soil, s)[0]))(saturation)
+    scale = np.abs(by_upper) + np.abs(by_lower)
+    np.testing.assert_allclose((exact[0] - by_upper) / scale, 0.0, atol=1e-7)
+    np.testing.assert_allclose((exact[1] - by_lower) / scale, 0.0, atol=1e-7)
+
+
+def test_ice_impedes_flow_by_the_square_of_the_pores_it_leaves():
+    """The same saturation of the free pores, with a share of ice in all layers: flow falls by (1 - share)^2."""
+    soil, share = loam(3), jnp.array([0.0, 0.3, 0.8])
+    capacity = soil_hydraulics.pore_capacity(soil)
+    saturation = jnp.linspace(0.9, 0.6, 6)[:, None]
+    frozen, liquid = share * capacity, (1.0 - share) * capacity * saturation
+    nothing = jnp.zeros_like(capacity)
+    phase = PhaseState(nothing + 273.16, frozen, liquid, nothing, nothing, nothing)
+    state = soil_water.State(frozen + liquid, nothing, jnp.zeros(3))
+    ones, zero = jnp.ones(3), jnp.zeros(3)
+    bottom = jax.tree_util.Partial(closed)
+    _, _, flows = soil_water.step(
+        soil, state, phase, zero, zero, nothing, ones, bottom, ones, ones, ones, dt=1.0, substeps=1
+    )
+    expected = np.broadcast_to((1.0 - share) ** 2, (5, 3))
+    np.testing.assert_allclose(flows.interface_flow / flows.interface_flow[:, :1], expected, rtol=2e-3)
