@@ -13,8 +13,8 @@ is given, the curves are those of van Genuchten and Mualem instead (van_genuchte
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -106,7 +106,7 @@ def from_texture(sand: PerCell, clay: PerCell) -> Parameters:
     exponent = 2.91 + 15.9 * clay_
     air_entry = 0.010 * 10.0 ** (1.88 - 1.31 * sand_)
     saturated = 7.0556e-6 * 10.0 ** (-0.884 + 1.53 * sand_)
-    leaves: dict[str, Any] = dict(
+    leaves = dict(
         porosity=porosity,
         exponent=exponent,
         air_entry_suction=air_entry,
@@ -118,7 +118,8 @@ def from_texture(sand: PerCell, clay: PerCell) -> Parameters:
         sand=sand_,
         clay=clay_,
     )
-    return Parameters(**{name: jnp.asarray(values) for name, values in leaves.items()})
+    arrays: dict[str, Any] = {name: jnp.asarray(values) for name, values in leaves.items()}
+    return Parameters(**arrays)
 
 
 def with_van_genuchten(
