@@ -80,7 +80,7 @@ def test_neumann_agrees_with_the_published_numbers():
     [(soil_hydraulics.LAYER_THICKNESS, 0.12), ((0.0625,) * 40, 0.04)],
     ids=["six layers", "forty layers"],
 )
-@pytest.mark.parametrize("days", [30, 90])
+@pytest.mark.parametrize("days", [30, pytest.param(90, marks=pytest.mark.slow)])
 def test_frost_penetrates_as_neumann_found(thickness, tolerance, days):
     found = float(front(-10.0, thickness, days)[-1])
     assert abs(found / neumann(days * DAY, -10.0) - 1.0) < tolerance, found

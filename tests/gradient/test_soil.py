@@ -46,7 +46,7 @@ scalar = jax.jit(scalar_of)
 value_and_gradient = jax.value_and_grad(scalar)  # compiled once for both tests
 
 
-@pytest.mark.parametrize("curves", ["power laws", "van Genuchten"])
+@pytest.mark.parametrize("curves", ["power laws", pytest.param("van Genuchten", marks=pytest.mark.slow)])
 def test_derivative_agrees_with_differences(curves):
     parameters, aquifer = setting()
     if curves == "van Genuchten":
@@ -71,7 +71,7 @@ EXTREMES = {
 }
 
 
-@pytest.mark.parametrize("curves", ["power laws", "van Genuchten"])
+@pytest.mark.parametrize("curves", ["power laws", pytest.param("van Genuchten", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("rain", [0.0, 5e-3])
 @pytest.mark.parametrize("name", EXTREMES)
 def test_derivatives_are_finite_in_extremes(name, rain, curves):
