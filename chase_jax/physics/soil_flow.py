@@ -192,15 +192,17 @@ def _matric_flux_potential(column, saturation, functions):
         upper, lower = functions[k], functions[k + 1]
         factor = const.WATER_DENSITY * jnp.minimum(mobility[k], mobility[k + 1])
         inverse = 2.0 / (thickness[k] + thickness[k + 1])
-        gravity, gravity_upper, gravity_lower = _gravity(upper, lower, inverse, saturation[k] < saturation[k + 1])
+        gravity = _gravity(upper, lower, inverse, saturation[k] < saturation[k + 1])
         flow.append(factor * (gravity + inverse * (upper.potential - lower.potential)))
-        by_upper.append(factor * (gravity_upper + inverse * upper.potential_slope))
-        by_lower.append(factor * (gravity_lower - inverse * lower.potential_slope))
+        # gravity as if it were the upper layer's: a slope that jumps where the order of the two layers changes would
+        # make the step jump, too
+        by_upper.append(factor * (upper.conductivity_slope + inverse * upper.potential_slope))
+        by_lower.append(-factor * inverse * lower.potential_slope)
     return tuple(flow), tuple(by_upper), tuple(by_lower)
 
 
 def _gravity(upper, lower, inverse, wetter_below):
-    """Conductivity that gravity acts on, m s-1, and its slopes by the saturations above and below.
+    """Conductivity that gravity acts on, m s-1.
 
     Under a drier layer it is the upper one's. Above a wetter one it is the mean over suction, with which water at rest
     stays at rest, but no more than makes the flow that of the upper layer under gravity alone.
@@ -208,19 +210,11 @@ def _gravity(upper, lower, inverse, wetter_below):
     rise, difference = lower.potential - upper.potential, upper.suction - lower.suction
     far = difference > NEAR * lower.suction
     over = 1.0 / jnp.where(far, difference, 1.0)
-    mean = jnp.where(far, rise * over, 0.5 * (upper.conductivity + lower.conductivity))
-    by_upper = jnp.where(far, (upper.conductivity - mean) * upper.suction_slope * over, 0.5 * upper.conductivity_slope)
-    by_lower = jnp.where(far, (mean - lower.conductivity) * lower.suction_slope * over, 0.5 * lower.conductivity_slope)
-    ceiling = upper.conductivity + inverse * rise
-    free = mean > ceiling
-    mean = jnp.where(free, ceiling, mean)
-    by_upper = jnp.where(free, upper.conductivity_slope - inverse * upper.potential_slope, by_upper)
-    by_lower = jnp.where(free, inverse * lower.potential_slope, by_lower)
-    return (
-        jnp.where(wetter_below, mean, upper.conductivity),
-        jnp.where(wetter_below, by_upper, upper.conductivity_slope),
-        jnp.where(wetter_below, by_lower, 0.0),
-    )
+    # of a cubic through both ends, where the difference of the potentials is lost in rounding
+    bend = upper.conductivity_slope / upper.suction_slope - lower.conductivity_slope / lower.suction_slope
+    near = 0.5 * (upper.conductivity + lower.conductivity) - difference * bend / 12.0
+    mean = jnp.minimum(jnp.where(far, rise * over, near), upper.conductivity + inverse * rise)
+    return jnp.where(wetter_below, mean, upper.conductivity)
 
 
 def _interpolated_saturation(column, saturation, functions):
