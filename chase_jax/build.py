@@ -140,8 +140,6 @@ def _parameters(config: Config, paths: Mapping[str, pathlib.Path], domain: Domai
         if name == "dcor":
             low, high = runoff.RANGE[form]
             require(low <= value <= high, f"parameters.dcor is {value}; allowed are {low:g} to {high:g} for {form}.")
-        if name == "bypass_fraction":
-            require(float(value) <= 1.0, f"parameters.bypass_fraction is {value}; allowed are 0 to 1.")
         found[name] = np.full(domain.cells, float(value))
     if "parameters" in paths:
         found |= parameter_store.read_parameters(paths["parameters"], domain.grid, form)

@@ -27,9 +27,11 @@ from chase_jax.variables import GRIDDED_OUTPUTS
 RUN_FOLDER = "runs/${run_name:${domain.path}}"
 
 
-def key(default: Any, meaning: str, choices: tuple[str, ...] = (), low: float | None = None) -> Any:
-    """A key of the configuration: default, meaning, the words or the smallest number allowed."""
-    metadata = {"meaning": meaning, "choices": choices, "low": low}
+def key(
+    default: Any, meaning: str, choices: tuple[str, ...] = (), low: float | None = None, high: float | None = None
+) -> Any:
+    """A key of the configuration: default, meaning, the words or the smallest and the largest number allowed."""
+    metadata = {"meaning": meaning, "choices": choices, "low": low, "high": high}
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -61,7 +63,7 @@ class Parameters:
     dcor: float | None = key(None, "one value for all cells, where the file has no map", low=0)
     baseflow_factor: float | None = key(None, "one value for all cells, where the file has no map", low=1e-6)
     manning_roughness: float | None = key(None, "one value for all cells, s m-1/3, where the file has no map", low=1e-3)
-    bypass_fraction: float | None = key(None, "one value for all cells, where the file has no map", low=0)
+    bypass_fraction: float | None = key(None, "one value for all cells, where the file has no map", low=0, high=1)
 
 
 @dataclasses.dataclass
@@ -282,12 +284,14 @@ def check(config: Config) -> Config:
         value: Any = config
         for part in name.split("."):
             value = getattr(value, part)
-        choices, low = field.metadata["choices"], field.metadata["low"]
+        choices, low, high = (field.metadata[limit] for limit in ("choices", "low", "high"))
         if choices and value not in choices:
             hint = nearest(str(value), list(choices))
             raise InputError(f"{name} is '{value}'{hint}; allowed are {', '.join(choices)}.")
         if low is not None and value is not None and not value >= low:
             raise InputError(f"{name} is {value}; it must be at least {low:g}.")
+        if high is not None and value is not None and not value <= high:
+            raise InputError(f"{name} is {value}; allowed are {low:g} to {high:g}.")
     start, end = date(config.period.start, "period.start"), date(config.period.end, "period.end")
     require(start <= end, f"period.end is {end}, before period.start {start}; exchange them.")
     if config.period.warmup_start is not None:

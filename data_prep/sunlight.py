@@ -141,9 +141,7 @@ def shortwave_from_extremes(
     """
     clear = clear_sky_transmittance(latitude, day_of_year, altitude, vapor_pressure)
     through = clear * cloud_transmittance(diurnal_range, precipitation * weather.SECONDS_PER_DAY > WET_DAY)
-    if horizon is not None:
-        through = through * unshaded_share(through, latitude, altitude, day_of_year, horizon)
-    return weather.extraterrestrial_radiation(latitude, day_of_year) * through
+    return _on_the_ground(through, latitude, altitude, day_of_year, horizon)
 
 
 def unshaded_share(
@@ -215,10 +213,20 @@ def shortwave_from_wet_days(
         direct = beam ** (thickness * air_mass(cosine))
         passed = passed + cosine * (direct + SCATTERED_DOWN * (1.0 - direct))
         total = total + cosine
-    through = passed / total
+    return _on_the_ground(passed / total, latitude, altitude, day_of_year, horizon)
+
+
+def _on_the_ground(
+    transmittance: np.ndarray,
+    latitude: np.ndarray,
+    altitude: np.ndarray,
+    day_of_year: np.ndarray,
+    horizon: np.ndarray | None,
+) -> np.ndarray:
+    """Light that reaches the ground, W m-2, under a skyline if there is one."""
     if horizon is not None:
-        through = through * unshaded_share(through, latitude, altitude, day_of_year, horizon)
-    return weather.extraterrestrial_radiation(latitude, day_of_year) * through
+        transmittance = transmittance * unshaded_share(transmittance, latitude, altitude, day_of_year, horizon)
+    return weather.extraterrestrial_radiation(latitude, day_of_year) * transmittance
 
 
 def running_mean(values: np.ndarray, window: int) -> np.ndarray:

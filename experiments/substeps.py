@@ -26,19 +26,7 @@ import xarray as xr
 import chase_jax  # noqa: F401  sets double precision
 from chase_jax.io import store
 from chase_jax.model import land
-from chase_jax.physics import (
-    atmosphere,
-    canopy,
-    exchange,
-    groundwater,
-    open_water,
-    runoff,
-    snow,
-    soil_hydraulics,
-    soil_water,
-    thermodynamics,
-    vegetation,
-)
+from chase_jax.physics import atmosphere, groundwater, soil_hydraulics, vegetation
 from data_prep import completion, generator
 
 
@@ -100,33 +88,15 @@ def weather() -> atmosphere.Forcing:
 def build() -> tuple[land.Parameters, land.State, land.Setting]:
     """Parameters at their defaults, moist soil, and a steady water table."""
     places = columns()
-    count, one = len(places), jnp.ones(len(places))
+    one = jnp.ones(len(places))
     sand, clay = (jnp.asarray([SOILS[soil][k] for _, soil, _ in places]) for k in (0, 1))
     latitude = jnp.asarray([CLIMATES[name].latitude for name, _, _ in places])
     warmth = jnp.asarray([CLIMATES[name].mean for name, _, _ in places]) + 273.15
     kind = np.array([PLANTS[plant] for _, _, plant in places])
     leaves = vegetation.leaf_area_climatology(kind, latitude)
     plants, soil = vegetation.from_class(kind, leaves), soil_hydraulics.from_texture(sand, clay)
-    parameters = land.Parameters(
-        atmosphere=atmosphere.Parameters.default(count),
-        vegetation=plants,
-        leaf_area_index=leaves,
-        canopy=canopy.Parameters.default(plants),
-        snow=snow.Parameters.default(count),
-        soil=soil,
-        runoff=runoff.Parameters.default(count, land.Options().dcor_form),
-        exchange=exchange.Parameters.default(count),
-        open_water=open_water.Parameters.default(count),
-    )
-    water = 0.6 * soil_hydraulics.pore_capacity(soil)
-    frozen = jnp.where(warmth < 273.16, 0.9, 0.0) * water
-    enthalpy = thermodynamics.enthalpy_of(warmth, water - frozen, frozen, soil_hydraulics.dry_heat_capacity(soil))
-    state = land.State(
-        canopy=canopy.State.default(parameters.canopy, warmth),
-        snow=snow.State.empty(parameters.snow),
-        soil=soil_water.State(water, enthalpy, jnp.zeros(count)),
-        open_water=open_water.State.at_temperature(parameters.open_water, warmth),
-    )
+    parameters = land.Parameters.default(plants, leaves, soil, land.Options().dcor_form)
+    state = land.State.cold(parameters, warmth, 0.6)
     aquifer = groundwater.Parameters(conductivity=1e-5 * one, specific_yield=YIELD * one, thickness=THICKNESS * one)
     stored = groundwater.storage_at_depth(aquifer, TABLE_DEPTH * one)
     setting = land.Setting(latitude, one, THICKNESS * one, YIELD * one, stored, 0.0 * one)

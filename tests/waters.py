@@ -45,13 +45,14 @@ def tree_system(downstream, seed=0):
 
 
 def chain(cells, slope, width, roughness=0.03, length=1000.0, outlet=True, last=None):
-    """A straight channel; `last` gives the half length and the area of a last cell that keeps its level."""
+    """A straight channel, its slope one or of each cell; `last` gives half the length and the area of a last cell that
+    keeps its level."""
     downstream = np.arange(cells) + 1
     downstream[-1] = -1
     lengths, area = np.full(cells, length), np.full(cells, 1e6)
-    fall = np.full(cells, slope * length)
+    fall = np.full(cells, slope) * length
     if last is not None:
-        lengths[-2], fall[-2], area[-1] = length / 2, slope * length / 2, last
+        lengths[-2], fall[-2], area[-1] = length / 2, fall[-2] / 2, last
     ends = (downstream < 0) & outlet
     channel_length = np.full(cells, length)
     network = river.network(downstream, fall, lengths, area, ends, np.full(cells, slope), None, channel_length)
@@ -78,8 +79,8 @@ def random_river(cells=60, seed=0, steep=1.0):
     return surface_water.Geometry.join(network), parameters
 
 
-def patch(rows, columns, bed, first=0, **mouths):
-    """A rectangular patch of square kilometres whose cells are numbered row by row from `first`."""
+def patch(rows, columns, bed, first=0, side=1e3, width=None, **mouths):
+    """A rectangular patch of cells, square if no width is given, numbered row by row from `first`."""
     numbers = np.arange(rows * columns).reshape(rows, columns)
     tail = np.concatenate([numbers[:, :-1].ravel(), numbers[:-1].ravel()])
     head = np.concatenate([numbers[:, 1:].ravel(), numbers[1:].ravel()])
@@ -87,10 +88,10 @@ def patch(rows, columns, bed, first=0, **mouths):
     return SimpleNamespace(
         cell=index(first + numbers.ravel()),
         edges=EdgeList(index(tail), index(head), numbers.size),
-        area=jnp.full(numbers.size, 1e6),
+        area=jnp.full(numbers.size, side * (width or side)),
         edge_fall=jnp.asarray(bed[tail] - bed[head]),
-        edge_length=jnp.full(tail.size, 1e3),
-        edge_width=jnp.full(tail.size, 1e3),
+        edge_length=jnp.full(tail.size, side),
+        edge_width=jnp.full(tail.size, width or side),
         edge_direction=jnp.stack([head - tail == 1, head - tail != 1]).astype(float),
         mouth_tail=index(none["mouth_tail"]),
         mouth_lake=index(none["mouth_lake"]),
@@ -99,22 +100,22 @@ def patch(rows, columns, bed, first=0, **mouths):
     )
 
 
-def lone_lake(rows, columns, bed, outlet_slope=None, roughness=0.03):
-    """A patch without rivers; with a slope, its last cell is an outlet."""
-    cells = rows * columns
+def lone_lake(rows, columns, bed, outlet_slope=None, roughness=0.03, outlets=(-1,), side=1e3, width=None):
+    """A patch without rivers; with a slope, some of its cells are outlets, as wide as the patch where that is given."""
+    cells, area = rows * columns, side * (width or side)
     outlet = np.zeros(cells, dtype=bool)
-    outlet[-1] = outlet_slope is not None
+    outlet[list(outlets)] = outlet_slope is not None
     network = river.network(
         np.full(cells, -1),
         np.zeros(cells),
-        np.full(cells, 1e3),
-        np.full(cells, 1e6),
+        np.full(cells, side),
+        np.full(cells, area),
         outlet,
         np.full(cells, outlet_slope or 0.0),
         patch=np.ones(cells, dtype=bool),
     )
-    parameters = channel.Parameters.default(jnp.full(cells, 50.0), jnp.full(cells, 1e3), roughness)
-    return surface_water.Geometry.join(network, patch(rows, columns, bed)), parameters
+    parameters = channel.Parameters.default(jnp.full(cells, width or 50.0), jnp.full(cells, 1e3), roughness)
+    return surface_water.Geometry.join(network, patch(rows, columns, bed, side=side, width=width)), parameters
 
 
 def valley(seed=0, above=8, rows=4, columns=5, below=6, slope=3e-4, roughness_of_bed=1.0):

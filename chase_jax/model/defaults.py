@@ -8,14 +8,9 @@ from chase_jax.domain.domain import Domain
 from chase_jax.model import glacier_tile, land
 from chase_jax.model.containers import Parameters
 from chase_jax.physics import (
-    atmosphere,
-    canopy,
     channel,
-    exchange,
     glacier,
     groundwater,
-    open_water,
-    runoff,
     seepage,
     snow,
     soil_hydraulics,
@@ -31,23 +26,13 @@ def parameters(domain: Domain, dcor_form: str = "D5") -> Parameters:
         domain: The domain.
         dcor_form: Meaning of dcor.
     """
-    cells = domain.cells
     plants = vegetation.from_class(domain.vegetation_class, domain.leaf_area_index)
+    soil = soil_hydraulics.from_texture(domain.sand_fraction, domain.clay_fraction)
     at = domain.glacier_cell
     water_area = domain.channel_width * domain.channel_length
     specific_yield = jnp.asarray(domain.specific_yield, dtype=float)
     return Parameters(
-        land=land.Parameters(
-            atmosphere=atmosphere.Parameters.default(cells),
-            vegetation=plants,
-            leaf_area_index=jnp.asarray(domain.leaf_area_index, dtype=float),
-            canopy=canopy.Parameters.default(plants),
-            snow=snow.Parameters.default(cells),
-            soil=soil_hydraulics.from_texture(domain.sand_fraction, domain.clay_fraction),
-            runoff=runoff.Parameters.default(cells, dcor_form),
-            exchange=exchange.Parameters.default(cells),
-            open_water=open_water.Parameters.default(cells),
-        ),
+        land=land.Parameters.default(plants, domain.leaf_area_index, soil, dcor_form),
         glacier=glacier_tile.Parameters(
             snow=snow.Parameters.default(at.shape[0]), ice=glacier.Parameters.default(mean_temperature(domain)[at])
         ),

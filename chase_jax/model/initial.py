@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from chase_jax import constants as const
 from chase_jax.model import glacier_tile, land, surface_water
 from chase_jax.model.chase import Chase, drainage_depth
 from chase_jax.model.containers import State
 from chase_jax.model.defaults import mean_temperature
-from chase_jax.physics import (
-    canopy,
-    channel,
-    glacier,
-    groundwater,
-    open_water,
-    river,
-    snow,
-    soil_hydraulics,
-    soil_water,
-    thermodynamics,
-)
-from chase_jax.physics.soil_hydraulics import LAYER_THICKNESS
+from chase_jax.physics import channel, glacier, groundwater, river, snow, soil_hydraulics
 from chase_jax.typing import PerCell
 
 RIVER_FILLING = 0.2  # 1, of the depth of the banks
@@ -40,26 +27,14 @@ def initial_state(chase: Chase, temperature: PerCell | None = None) -> State:
     d, p = chase.domain, chase.parameters
     temperature = mean_temperature(d) if temperature is None else temperature
     table = drainage_depth(d.bed_depth, p.aquifer.thickness) - RIVER_FILLING * d.channel_depth
-    middle = jnp.cumsum(jnp.asarray(LAYER_THICKNESS)) - 0.5 * jnp.asarray(LAYER_THICKNESS)
-    height = jnp.maximum(table - middle[:, None], 0.0)
     moist = jnp.maximum(p.land.soil.field_capacity, LEAST_SATURATION)
-    saturation = jnp.clip(soil_hydraulics.saturation_at(p.land.soil, height), moist, 0.98)
-    water = saturation * soil_hydraulics.pore_capacity(p.land.soil)
-    frozen = jnp.where(temperature < const.MELTING_TEMPERATURE, 0.9, 0.0) * water
-    dry = soil_hydraulics.dry_heat_capacity(p.land.soil)
-    warmth = thermodynamics.enthalpy_of(temperature, water - frozen, frozen, dry)
     sides = river.section(p.channel, chase.geometry.network)
     depth = jnp.where(d.drainage.sink, SINK_DEPTH, RIVER_FILLING * p.channel.bank_depth)
     volume = channel.storage(depth, sides.area, sides.bank_depth, sides.floodplain_area)
     volume = volume.at[d.lakes.cell].set(d.lakes.area * d.lakes.full_depth)
     glaciers = p.glacier
     return State(
-        land=land.State(
-            canopy=canopy.State.default(p.land.canopy, temperature),
-            snow=snow.State.empty(p.land.snow),
-            soil=soil_water.State(water, warmth, jnp.zeros(d.cells)),
-            open_water=open_water.State.at_temperature(p.land.open_water, temperature),
-        ),
+        land=land.State.cold(p.land, temperature, soil_hydraulics.saturation_above(p.land.soil, table, moist)),
         glacier=glacier_tile.State(
             snow=snow.State.empty(glaciers.snow),
             ice=glacier.State.at_rest(glaciers.ice, jnp.full(d.glacier_cell.shape, GLACIER_ICE, dtype=float)),

@@ -32,6 +32,7 @@ from chase_jax.physics import (
     soil_water,
     surface_energy,
     surfaces,
+    thermodynamics,
     turbulence,
     vegetation,
 )
@@ -66,6 +67,35 @@ class Parameters(eqx.Module):
     exchange: exchange.Parameters
     open_water: open_water.Parameters
 
+    @classmethod
+    def default(
+        cls,
+        plants: vegetation.Parameters,
+        leaf_area_index: PerMonthCell,
+        soil: soil_hydraulics.Parameters,
+        dcor_form: str = "D5",
+    ) -> Parameters:
+        """Default parameters of columns with given plants and soil.
+
+        Args:
+            plants: Vegetation.
+            leaf_area_index (month, cell): Leaf area of each calendar month, 1.
+            soil: Soil.
+            dcor_form: Meaning of dcor.
+        """
+        cells = soil.porosity.shape[0]
+        return cls(
+            atmosphere=atmosphere.Parameters.default(cells),
+            vegetation=plants,
+            leaf_area_index=jnp.asarray(leaf_area_index, dtype=float),
+            canopy=canopy.Parameters.default(plants),
+            snow=snow.Parameters.default(cells),
+            soil=soil,
+            runoff=runoff.Parameters.default(cells, dcor_form),
+            exchange=exchange.Parameters.default(cells),
+            open_water=open_water.Parameters.default(cells),
+        )
+
 
 class State(eqx.Module):
     """Stores of a column."""
@@ -74,6 +104,27 @@ class State(eqx.Module):
     snow: snow.State
     soil: soil_water.State
     open_water: open_water.State
+
+    @classmethod
+    def cold(cls, parameters: Parameters, temperature: PerCell, saturation: jax.Array | float) -> State:
+        """A cold start: dry leaves, no snow, soil of one temperature, nine tenths of its water frozen below melting.
+
+        Args:
+            parameters: Parameters of the columns.
+            temperature (cell,): Temperature of all stores, K.
+            saturation (layer, cell): Saturation of the soil, 1.
+        """
+        p = parameters
+        water = saturation * soil_hydraulics.pore_capacity(p.soil)
+        frozen = jnp.where(temperature < const.MELTING_TEMPERATURE, 0.9, 0.0) * water
+        dry = soil_hydraulics.dry_heat_capacity(p.soil)
+        warmth = thermodynamics.enthalpy_of(temperature, water - frozen, frozen, dry)
+        return cls(
+            canopy=canopy.State.default(p.canopy, temperature),
+            snow=snow.State.empty(p.snow),
+            soil=soil_water.State(water, warmth, jnp.zeros_like(p.soil.porosity)),
+            open_water=open_water.State.at_temperature(p.open_water, temperature),
+        )
 
 
 class Setting(eqx.Module):

@@ -30,24 +30,12 @@ from chase_jax import constants as const
 from chase_jax.checks import require, require_between, require_shape
 from chase_jax.model import land
 from chase_jax.numerics.scan import checkpointed_scan
-from chase_jax.physics import (
-    atmosphere,
-    canopy,
-    exchange,
-    open_water,
-    runoff,
-    snow,
-    soil_hydraulics,
-    soil_water,
-    thermodynamics,
-    vegetation,
-)
+from chase_jax.physics import atmosphere, soil_hydraulics, soil_water, vegetation
 from chase_jax.typing import CellIndex, PerCell, PerMonthCell
 
 AQUIFER_THICKNESS, SPECIFIC_YIELD = 50.0, 0.1  # m, 1, where nothing is known
 DEEP_TABLE = 20.0  # m, from which no water rises to the roots
 DRAINAGE_TIME = 86400.0  # s
-MOST_SATURATED = 0.98  # 1, of a cold start
 
 
 class Site(eqx.Module):
@@ -136,18 +124,8 @@ class Site(eqx.Module):
             top = jnp.asarray(vegetation_height, dtype=float)
             bottom = plants.lower_bottom * top / plants.lower_top
             plants = eqx.tree_at(lambda v: (v.lower_top, v.lower_bottom), plants, (top, bottom))
-        cells = shape[0]
-        parameters = land.Parameters(
-            atmosphere=atmosphere.Parameters.default(cells),
-            vegetation=plants,
-            leaf_area_index=jnp.asarray(leaf_area_index, dtype=float),
-            canopy=canopy.Parameters.default(plants),
-            snow=snow.Parameters.default(cells),
-            soil=soil_hydraulics.from_texture(sand, clay),
-            runoff=runoff.Parameters.default(cells, options.dcor_form),
-            exchange=exchange.Parameters.default(cells),
-            open_water=open_water.Parameters.default(cells),
-        )
+        soil = soil_hydraulics.from_texture(sand, clay)
+        parameters = land.Parameters.default(plants, leaf_area_index, soil, options.dcor_form)
         ahead = (np.asarray(longitude, dtype=float) + 180.0) % 360.0 / 15.0 - 12.0 - clock
         full = lambda value: jnp.full(shape, value, dtype=float)  # noqa: E731
         return cls(
@@ -285,26 +263,10 @@ def initial_state(site: Site, temperature: PerCell, saturation: PerCell | None =
         temperature (cell,): Temperature of all stores, K.
         saturation (cell,): Saturation of all layers, 1; that of equilibrium, at least field capacity, if not given.
     """
-    p = site.parameters
-    thickness = jnp.asarray(soil_hydraulics.LAYER_THICKNESS)
-    middle = jnp.cumsum(thickness) - 0.5 * thickness
+    soil = site.parameters.soil
     if saturation is None:
-        height = jnp.maximum(site.water_table_depth - middle[:, None], 0.0)
-        balanced = soil_hydraulics.saturation_at(p.soil, height)
-        filling = jnp.clip(balanced, p.soil.field_capacity, MOST_SATURATED)
-    else:
-        filling = jnp.broadcast_to(jnp.asarray(saturation), (thickness.shape[0], *p.soil.porosity.shape))
-    water = filling * soil_hydraulics.pore_capacity(p.soil)
-    frozen = jnp.where(temperature < const.MELTING_TEMPERATURE, 0.9, 0.0) * water
-    dry = soil_hydraulics.dry_heat_capacity(p.soil)
-    warmth = thermodynamics.enthalpy_of(temperature, water - frozen, frozen, dry)
-    columns = land.State(
-        canopy=canopy.State.default(p.canopy, temperature),
-        snow=snow.State.empty(p.snow),
-        soil=soil_water.State(water, warmth, jnp.zeros_like(p.soil.porosity)),
-        open_water=open_water.State.at_temperature(p.open_water, temperature),
-    )
-    return State(columns, site.reference_storage())
+        saturation = soil_hydraulics.saturation_above(soil, site.water_table_depth, soil.field_capacity)
+    return State(land.State.cold(site.parameters, temperature, saturation), site.reference_storage())
 
 
 def prescribe_moisture(

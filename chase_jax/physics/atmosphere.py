@@ -234,14 +234,7 @@ def prepare_day(
         longwave_down=longwave,
         cosine_zenith=jnp.where(sunny, sun.cosine_zenith, 0.0),
     )
-    shared = Shared(
-        pressure=pressure,
-        wind_speed=jnp.maximum(forcing.wind_speed, WIND_FLOOR),
-        diffuse_fraction=sky.diffuse_fraction(clear),
-        snow_share=jax.nn.sigmoid((parameters.rain_snow_threshold - wet_bulb) / RAIN_SNOW_WIDTH),
-        rain_enthalpy=thermo.liquid_enthalpy(jnp.maximum(wet_bulb, const.MELTING_TEMPERATURE)),
-        snow_enthalpy=thermo.ice_enthalpy(jnp.minimum(wet_bulb, const.MELTING_TEMPERATURE)),
-    )
+    shared = _shared(pressure, forcing.wind_speed, clear, _snow_share(parameters, wet_bulb), wet_bulb)
     return Day(intervals=intervals, shared=shared)
 
 
@@ -303,8 +296,7 @@ def prepare_measured(
         longwave = m.longwave_down
     wet_bulb = disaggregation.wet_bulb_temperature(m.temperature, m.specific_humidity, m.pressure)
     if m.snowfall is None:
-        precipitation = m.rain
-        snow_share = jax.nn.sigmoid((parameters.rain_snow_threshold - wet_bulb) / RAIN_SNOW_WIDTH)
+        precipitation, snow_share = m.rain, _snow_share(parameters, wet_bulb)
     else:
         precipitation = m.rain + m.snowfall
         snow_share = safe_divide(m.snowfall, precipitation)
@@ -316,15 +308,26 @@ def prepare_measured(
         longwave_down=longwave,
         cosine_zenith=sun.cosine_zenith,
     )
-    shared = Shared(
-        pressure=m.pressure,
-        wind_speed=jnp.maximum(m.wind_speed, WIND_FLOOR),
+    return _shared(m.pressure, m.wind_speed, clear, snow_share, wet_bulb), interval
+
+
+def _snow_share(parameters: Parameters, wet_bulb: jax.Array) -> jax.Array:
+    """Share of snow in the precipitation, 1, see :func:`prepare_day`."""
+    return jax.nn.sigmoid((parameters.rain_snow_threshold - wet_bulb) / RAIN_SNOW_WIDTH)
+
+
+def _shared(
+    pressure: jax.Array, wind_speed: jax.Array, clear: jax.Array, snow_share: jax.Array, wet_bulb: jax.Array
+) -> Shared:
+    """What follows from pressure, Pa, wind, m s-1, clearness, 1, share of snow, 1, and wet bulb, K."""
+    return Shared(
+        pressure=pressure,
+        wind_speed=jnp.maximum(wind_speed, WIND_FLOOR),
         diffuse_fraction=sky.diffuse_fraction(clear),
         snow_share=snow_share,
         rain_enthalpy=thermo.liquid_enthalpy(jnp.maximum(wet_bulb, const.MELTING_TEMPERATURE)),
         snow_enthalpy=thermo.ice_enthalpy(jnp.minimum(wet_bulb, const.MELTING_TEMPERATURE)),
     )
-    return shared, interval
 
 
 def air(shared: Shared, interval: Interval) -> Air:

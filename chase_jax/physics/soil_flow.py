@@ -36,7 +36,7 @@ FLUXES = ("matric_flux_potential", "interpolated_saturation")
 INFILTRATION_WIDTH = 0.01 / 3600.0  # kg m-2 s-1, bend between supply and capacity
 LEAST_DIFFUSIVITY = 1e-9  # m2 s-1, of the interpolated form; LSX
 TINY = 1e-9  # kg m-2
-NEAR = 1e-3  # 1, relative difference of suctions below which their mean conductivity is that of both ends
+NEAR = 1e-3  # 1, relative difference of suctions below which their potentials' difference is not divided by it
 
 Layers = tuple[jax.Array, ...]
 

@@ -29,6 +29,7 @@ from chase_jax.typing import PerCell, PerLayerCell
 
 LAYER_THICKNESS = (0.05, 0.10, 0.20, 0.40, 0.75, 1.00)  # m, six layers down to 2.5 m
 COLUMN_DEPTH = 2.5  # m, bottom of the soil column below the surface = top of the aquifer
+MOST_SATURATED = 0.98  # 1, of soil above a water table
 SATURATION_FLOOR = 0.01  # 1, drier than this the power laws are held constant
 SOLID_DENSITY = 2636.5  # kg m-3, mineral soil with 1 % organic matter; LSX, foley1996
 SOLID_SPECIFIC_HEAT = 880.5  # J kg-1 K-1; same source
@@ -174,6 +175,20 @@ def with_van_genuchten(
         retention=curves,
     )
     return dataclasses.replace(parameters, **changed)
+
+
+def saturation_above(parameters: Parameters, water_table_depth: PerCell, least: PerCell) -> PerLayerCell:
+    """Saturation of the layers (layer, cell), 1, in equilibrium with a water table, within `least` and 0.98.
+
+    Args:
+        parameters: Soil, leaves (cell,).
+        water_table_depth (cell,): Depth of the water table, m.
+        least (cell,): The least saturation, 1.
+    """
+    thickness = jnp.asarray(LAYER_THICKNESS)
+    middle = jnp.cumsum(thickness) - 0.5 * thickness
+    height = jnp.maximum(water_table_depth - middle[:, None], 0.0)
+    return jnp.clip(saturation_at(parameters, height), least, MOST_SATURATED)
 
 
 def pore_capacity(parameters: Parameters, thickness: tuple[float, ...] = LAYER_THICKNESS) -> PerLayerCell:

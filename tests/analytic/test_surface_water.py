@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.integrate import quad, solve_ivp
 from scipy.optimize import brentq
-from waters import chain, lone_lake, patch, valley
+from waters import chain, lone_lake, valley
 
 from chase_jax.model import surface_water
 from chase_jax.numerics.jacobi import Jacobi
 from chase_jax.numerics.tree import Tree
-from chase_jax.physics import channel, lake, river
+from chase_jax.physics import channel, lake
 
 
 def conveyance(depth, width, roughness=0.03):
@@ -157,20 +157,7 @@ def test_water_runs_down_a_tilted_lake_in_any_direction_as_manning_says(degrees)
 def test_pools_fill_and_spill_over_their_sills_to_both_sides():
     bed = np.array([0.0, 1.0, 2.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0])
     cells, inflow, slope = bed.size, 100.0 / 86400.0, 0.01
-    ends = (np.arange(cells) == 0) | (np.arange(cells) == cells - 1)
-    network = river.network(
-        np.full(cells, -1),
-        np.zeros(cells),
-        np.full(cells, 100.0),
-        np.full(cells, 100.0),
-        ends,
-        np.full(cells, slope),
-        patch=np.ones(cells, dtype=bool),
-    )
-    bowl = patch(1, cells, bed)
-    bowl.area, bowl.edge_length, bowl.edge_width = jnp.full(cells, 100.0), jnp.full(8, 100.0), jnp.ones(8)
-    geometry = surface_water.Geometry.join(network, bowl)
-    parameters = channel.Parameters.default(jnp.ones(cells), jnp.full(cells, 1e3), 0.035)
+    geometry, parameters = lone_lake(1, cells, bed, slope, 0.035, outlets=(0, -1), side=100.0, width=1.0)
     source = jnp.zeros((3000, cells)).at[:, 4].set(inflow)
     volume, _ = run(geometry, parameters, np.zeros(cells), source, 600.0, Tree(60.0))
     level = np.asarray(volume) / 100.0 + bed
@@ -204,25 +191,14 @@ def manufactured_error(cells):
         friction = (flow * width / conveyance(wanted(x), width, roughness)) ** 2
         return friction + (wanted(x + step) - wanted(x - step)) / (2.0 * step)
 
-    fall = np.array([quad(bed_slope, a, a + size)[0] for a in x])
-    geometry, parameters = chain(cells + 1, 1e-3, width, roughness, size, outlet=False, last=1e13)
-    network = geometry.network
-    fall[-2:] = quad(bed_slope, x[-2], x[-2] + size / 2.0)[0], 0.0
-    network = river.network(
-        np.append(np.arange(cells) + 1, -1),
-        fall,
-        np.asarray(network.length),
-        np.asarray(network.cell_area),
-        np.zeros(cells + 1, dtype=bool),
-        np.zeros(cells + 1),
-        None,
-        np.full(cells + 1, size),
-    )
+    lengths = np.append(np.full(cells - 1, size), [size / 2.0, size])  # the last level stands half a cell further down
+    slopes = np.array([quad(bed_slope, a, a + step)[0] / step for a, step in zip(x, lengths, strict=True)])
+    geometry, parameters = chain(cells + 1, slopes, width, roughness, size, outlet=False, last=1e13)
     depth = wanted(x)
     start = depth * width * size
     start[-1] = 1e13 * wanted(x[-2] + size / 2.0)
     inflows = inflow_at_top(np.full(9, flow * width), cells + 1)
-    volume, _ = run(surface_water.Geometry.join(network), parameters, start, inflows, 1200.0, Tree(1200.0 / cells))
+    volume, _ = run(geometry, parameters, start, inflows, 1200.0, Tree(1200.0 / cells))
     return np.abs(np.asarray(volume)[:-1] / (width * size) - depth[:-1]).max()
 
 

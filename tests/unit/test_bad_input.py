@@ -289,9 +289,6 @@ def test_parameters_out_of_range(tmp_path, capsys):
     assert "parameters.dcor is 1.5; allowed are 0 to 1 for D5" in refused(
         capsys, tmp_path, [*words, "parameters.dcor=1.5"]
     )
-    assert "parameters.bypass_fraction is 1.2; allowed are 0 to 1" in refused(
-        capsys, tmp_path, [*words, "parameters.bypass_fraction=1.2"]
-    )
 
 
 def test_output_that_cannot_be_written(tmp_path, capsys):

@@ -48,6 +48,7 @@ def test_overview_names_the_verbs(capsys):
         (("check", "solvers.reach=jacoby"), "did you mean jacobi?; allowed are jacobi, tree"),
         (("check", "schedule.land_substeps=many"), "schedule.land_substeps: Value 'many'"),
         (("check", "schedule.land_substeps=0"), "schedule.land_substeps is 0; it must be at least 1"),
+        (("check", "parameters.bypass_fraction=1.2"), "parameters.bypass_fraction is 1.2; allowed are 0 to 1"),
         (("check", "resume=perhaps"), "resume: Value 'perhaps'"),
         (("check", "domain=demmo"), "did you mean demo?"),
         (("check", "domain"), "write key=value"),
