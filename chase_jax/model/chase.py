@@ -18,7 +18,7 @@ from chase_jax import constants as const
 from chase_jax.domain.domain import Domain
 from chase_jax.model import budget, defaults, glacier_tile, land, surface_water
 from chase_jax.model.containers import Fluxes, Parameters, Solvers, State
-from chase_jax.numerics import smooth
+from chase_jax.numerics import precision, smooth
 from chase_jax.numerics.scan import checkpointed_scan, from_blocks, to_blocks
 from chase_jax.physics import atmosphere, groundwater, river, seepage, soil_hydraulics
 from chase_jax.typing import PerCell
@@ -173,8 +173,9 @@ class Chase(eqx.Module):
         return new, eqx.tree_at(lambda f: f.residuals, fluxes, residuals)
 
     def columns(self) -> Any:
-        """Parameters of the columns in blocks of cells, as the daily step reads them."""
-        return to_blocks(self.parameters.land, BLOCK)
+        """Parameters of the columns in blocks of cells and in the precision of their formulas."""
+        parameters = self.parameters.land
+        return to_blocks(precision.single(parameters) if self.options.mixed else parameters, BLOCK)
 
     def _columns_day(self, state: State, forcing: atmosphere.Forcing, wet: PerCell, columns: Any) -> land.Day:
         """All columns, block by block."""
@@ -189,12 +190,16 @@ class Chase(eqx.Module):
             available,
         )
 
+        if self.options.mixed:
+            forcing, rounded = precision.single(forcing), precision.single(setting)
+            setting = eqx.tree_at(lambda s: s.aquifer_storage, rounded, setting.aquifer_storage)
+
         def block(part: Any) -> land.Day:
             parameters, stores, weather, world = part
             return land.day(parameters, stores, weather, world, self.options)
 
         blocks = (columns, to_blocks(state.land, BLOCK), to_blocks(forcing, BLOCK), to_blocks(setting, BLOCK))
-        return from_blocks(jax.lax.map(block, blocks), d.cells)
+        return precision.double(from_blocks(jax.lax.map(block, blocks), d.cells))
 
     def _glacier_day(self, state: glacier_tile.State, forcing: atmosphere.Forcing):
         """The glaciers, on their own axis; daily means and the largest energy residual of the sub-steps."""

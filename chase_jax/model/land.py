@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from chase_jax import constants as const
+from chase_jax.numerics import precision
 from chase_jax.physics import (
     atmosphere,
     canopy,
@@ -150,13 +151,23 @@ class Setting(eqx.Module):
 
 
 class Options(eqx.Module):
-    """Static choices: steps and variants."""
+    """Static choices: steps, variants and arithmetic.
+
+    In `precision` "mixed" the formulas are computed in single precision; stores, and the water that moves between
+    column and aquifer, stay in double precision.
+    """
 
     land_substeps: int = eqx.field(static=True, default=8)
     soil_substeps: int = eqx.field(static=True, default=2)
     dcor_form: str = eqx.field(static=True, default="D5")
     storm: str = eqx.field(static=True, default="duration")
     soil_flux: str = eqx.field(static=True, default="matric_flux_potential")
+    precision: str = eqx.field(static=True, default="float64")
+
+    @property
+    def mixed(self) -> bool:
+        """True where formulas are in single precision."""
+        return self.precision == "mixed"
 
 
 class Fluxes(eqx.Module):
@@ -271,12 +282,13 @@ def day(parameters: Parameters, state: State, forcing: atmosphere.Forcing, setti
     mean = eqx.tree_at(lambda f: f.energy_residual, mean, jnp.max(jnp.abs(fluxes.energy_residual), axis=0))
 
     air = atmosphere.air(weather.shared, weather.mean())
-    slab, lake = open_water.step(
-        p.open_water, state.open_water, air, setting.open_water_available, const.SECONDS_PER_DAY
-    )
+    before = precision.single(state.open_water) if options.mixed else state.open_water
+    slab, lake = open_water.step(p.open_water, before, air, setting.open_water_available, const.SECONDS_PER_DAY)
     gained = lake.net_shortwave + lake.net_longwave - lake.sensible_heat + lake.precipitation_heat
     gained = gained - lake.evaporation * air.vapor_enthalpy
-    left = (slab.enthalpy - state.open_water.enthalpy) / const.SECONDS_PER_DAY - gained
+    left = (slab.enthalpy - before.enthalpy) / const.SECONDS_PER_DAY - gained
+    if options.mixed:
+        slab = precision.changed(state.open_water, before, slab)
     new = eqx.tree_at(lambda s: s.open_water, new, slab)
     return Day(new, storage, mean, fluxes.surface_runoff, lake, left)
 
@@ -314,16 +326,42 @@ def through(
     Returns:
         Stores and aquifer storage at the end, and what `after` kept, stacked over the sub-steps.
     """
-    today = _prepare(p, state, setting, leaf_area)
+    today = _prepare(p, precision.single(state) if options.mixed else state, setting, leaf_area)
 
     def advance(carry: tuple[State, PerCell], interval: Any):
-        new, storage, fluxes = substep(p, today, setting, options, carry[0], carry[1], air_of(interval), dt)
+        stores, held = precision.single(carry) if options.mixed else carry
+        new, storage, fluxes = substep(p, today, setting, options, stores, held, air_of(interval), dt)
+        if options.mixed:
+            new, storage = _settled(*carry, stores, new, fluxes, setting.land_fraction, dt)
         new, storage, kept = after(new, storage, fluxes)
         return (new, storage), kept
 
     advance = jax.checkpoint(advance, prevent_cse=False)
     (new, storage), kept = jax.lax.scan(advance, (state, setting.aquifer_storage), intervals)
     return new, storage, kept
+
+
+def _settled(
+    exact: State,
+    aquifer_storage: PerCell,
+    before: State,
+    after: State,
+    fluxes: Fluxes,
+    land_fraction: PerCell,
+    dt: float,
+) -> tuple[State, PerCell]:
+    """Stores in double precision after a sub-step in single precision, such that the fluxes account for their water.
+
+    What rounding made of the water of the column, about 1e-5 kg m-2, is given to its soil, to all layers in proportion.
+    """
+    new = precision.changed(exact, before, after)
+    f = precision.double(fluxes)
+    gained = dt * (f.rain + f.snowfall - f.evaporation - f.surface_runoff - f.recharge)
+    lacking = water(exact) + gained - water(new)
+    soil = new.soil.water
+    soil = soil * (1.0 + lacking / jnp.maximum(jnp.sum(soil, axis=0), 1.0))
+    storage = aquifer_storage + dt * precision.double(land_fraction) * f.recharge / const.WATER_DENSITY
+    return eqx.tree_at(lambda s: s.soil.water, new, soil), storage
 
 
 def _prepare(p: Parameters, state: State, setting: Setting, leaf_area: PerCell) -> _Today:

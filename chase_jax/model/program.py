@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from chase_jax import constants as const
-from chase_jax.checks import require
 from chase_jax.domain.domain import Domain
 from chase_jax.model import budget, defaults, initial, land, surface_water
 from chase_jax.model.chase import Chase
@@ -268,16 +267,12 @@ def build(
         dcor_form: Meaning of dcor.
         storm: Course of rain within the day.
         soil_flux: Form of the flow between soil layers.
-        precision: "float64".
+        precision: "float64" or "mixed".
         gauge_cell (gauge,): Cells whose discharge is kept.
         grids: Maps of monthly means.
         daily_grids: Maps of daily means.
-
-    Raises:
-        InputError: The precision is not available.
     """
-    require(precision == "float64", f"precision is '{precision}', which this version does not offer; use float64.")
-    options = land.Options(land_substeps, soil_substeps, dcor_form, storm, soil_flux)
+    options = land.Options(land_substeps, soil_substeps, dcor_form, storm, soil_flux, precision)
     places = {
         "dcor": lambda p: p.land.runoff.dcor,
         "baseflow_factor": lambda p: p.land.exchange.baseflow_factor,

@@ -259,5 +259,6 @@ def root_fraction(parameters: Parameters, layer_thickness: tuple[float, ...]) ->
         jackson1996, eq. 1.
     """
     bounds = 100.0 * np.concatenate([[0.0], np.cumsum(layer_thickness)])
-    below = jnp.exp(jnp.asarray(bounds)[:, None] * jnp.log(parameters.root_decay)[None, :])
+    depth = jnp.asarray(bounds, parameters.root_decay.dtype)
+    below = jnp.exp(depth[:, None] * jnp.log(parameters.root_decay)[None, :])
     return (below[:-1] - below[1:]) / (1.0 - below[-1])

@@ -2,6 +2,7 @@
 
     python experiments/benchmarks/step.py                          the demo
     python experiments/benchmarks/step.py domain.nc forcing.nc     any domain
+    python experiments/benchmarks/step.py mixed [...]              formulas in single precision
 
 The process binds itself to one core, so that a rate is a rate per core. Days are real weather from the middle of the
 first year of the forcing, after the model has run from its cold start for a month.
@@ -31,6 +32,7 @@ from chase_jax import constants as const  # noqa: E402
 from chase_jax import demo  # noqa: E402
 from chase_jax.io import forcing_store  # noqa: E402
 from chase_jax.model import chase, land, program, surface_water  # noqa: E402
+from chase_jax.numerics import precision  # noqa: E402
 from chase_jax.numerics.scan import to_blocks  # noqa: E402
 from chase_jax.physics import atmosphere, groundwater  # noqa: E402
 
@@ -175,6 +177,8 @@ def record_processes(model: cj.Chase, state: Any, weather: atmosphere.Forcing) -
     )
     parameters, stores, today = first(p.land), first(state.land), first(weather)
     options = model.options
+    if options.mixed:
+        setting, parameters, stores, today = precision.single((setting, parameters, stores, today))
     air = atmosphere.prepare_day(parameters.atmosphere, today, setting.latitude, options.land_substeps, options.storm)
     noon = jax.tree.map(lambda leaf: leaf[options.land_substeps // 2], air.intervals)
     dt = const.SECONDS_PER_DAY / options.land_substeps
@@ -214,6 +218,8 @@ def gradients(model: cj.Chase, state: Any, reader: forcing_store.Reader) -> None
 
 def main(words: list[str]) -> None:
     """Print the table for the demo, or for a domain and its weather."""
+    arithmetic = "mixed" if words[:1] == ["mixed"] else "float64"
+    words = words[1:] if arithmetic == "mixed" else words
     with tempfile.TemporaryDirectory() as scratch:
         if words:
             paths = dict(zip(("domain", "forcing"), map(pathlib.Path, words), strict=True))
@@ -225,11 +231,11 @@ def main(words: list[str]) -> None:
         reader = forcing_store.open_forcing(
             paths["forcing"], domain.grid, np.asarray(domain.surface_altitude), first, last, 0.0065
         )
-        model = cj.Chase.default(domain)
+        model = cj.Chase.default(domain, options=land.Options(precision=arithmetic))
         print(
             f"{domain.cells} cells, {domain.glacier_cell.size} with glaciers, {domain.lakes.cell.size} in lake patches"
         )
-        print(model.solvers.reach)
+        print(f"{model.solvers.reach}, {arithmetic}")
         state = cj.initial_state(model)
         report("state", size(state) / domain.cells, "bytes per cell")
         report("parameters", size(model.parameters) / domain.cells, "bytes per cell")

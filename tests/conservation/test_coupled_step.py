@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import coupled
 import equinox as eqx
 import jax
@@ -12,6 +14,7 @@ from chase_jax.numerics.jacobi import Jacobi
 from chase_jax.numerics.tree import Tree
 
 WATER, ENERGY = 1e-10, 1e-6  # 1 and W m-2, as the documentation promises
+WATER_MIXED, ENERGY_MIXED = 1e-5, 0.1  # the same with formulas in single precision; the second is not promised
 
 
 @pytest.fixture(scope="module")
@@ -22,21 +25,35 @@ def demo_model(tmp_path_factory):
 UNFINISHED = Jacobi(1800.0, 4, tolerance=np.inf)
 
 
+def check(model, start, forcing, water, energy, seeds):
+    """Steps from disturbed states."""
+    step = eqx.filter_jit(lambda state, weather: model.step(state, weather))
+    for seed in range(seeds):
+        state = coupled.disturbed(start, seed)
+        for k in range(2):
+            state, fluxes = step(state, coupled.day(forcing, 5 * seed % 28 + k))
+            found = fluxes.residuals
+            for name in ("land", "glacier", "aquifer", "rivers", "total"):
+                assert np.max(getattr(found, name)) < water, (name, seed, k)
+            assert np.max(found.energy) < energy, (seed, k)
+            assert all(bool(np.all(np.isfinite(leaf))) for leaf in jax.tree.leaves(state))
+            assert all(leaf.dtype == np.float64 for leaf in jax.tree.leaves((state, fluxes)))
+            for store in (state.water.volume, state.land.soil.water, state.land.soil.puddle, state.land.canopy.water):
+                assert np.all(store >= 0.0)
+            assert np.all(state.land.snow.layer_water >= 0.0)
+
+
+def test_water_closes_with_formulas_in_single_precision(demo_model):
+    model, start, forcing = demo_model
+    options = dataclasses.replace(model.options, precision="mixed")
+    model = eqx.tree_at(lambda m: m.options, model, options, is_leaf=lambda x: x is model.options)
+    check(model, start, forcing, WATER_MIXED, ENERGY_MIXED, 6)
+
+
 @pytest.mark.parametrize("reach", [Tree(1800.0), Jacobi(1800.0, 4), pytest.param(UNFINISHED, marks=pytest.mark.slow)])
 def test_water_and_energy_close_from_random_states(demo_model, reach):
     model, start, forcing = demo_model
     model = eqx.tree_at(lambda m: m.solvers.reach, model, reach, is_leaf=lambda x: x is model.solvers.reach)
     macropores = 0.3 * (np.arange(model.domain.cells) % 2)  # in every other cell
     model = eqx.tree_at(lambda m: m.parameters.land.exchange.bypass_fraction, model, macropores)
-    step = eqx.filter_jit(lambda state, weather: model.step(state, weather))
-    for seed in range(6):
-        state = coupled.disturbed(start, seed)
-        for k in range(2):
-            state, fluxes = step(state, coupled.day(forcing, 5 * seed % 28 + k))
-            found = fluxes.residuals
-            for name in ("land", "glacier", "aquifer", "rivers", "total"):
-                assert np.max(getattr(found, name)) < WATER, (name, seed, k)
-            assert np.max(found.energy) < ENERGY, (seed, k)
-            assert all(bool(np.all(np.isfinite(leaf))) for leaf in jax.tree.leaves(state))
-            assert np.all(state.water.volume >= 0.0)
-            assert np.all(state.land.soil.water >= 0.0)
+    check(model, start, forcing, WATER, ENERGY, 6)

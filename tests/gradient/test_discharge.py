@@ -25,7 +25,8 @@ from chase_jax.physics import groundwater
 DAYS = 30
 BEGINNING = {"river": 165, "glacier stream": 273}  # days from 1 October 2000
 CELLS = 20  # perturbed together, of every leaf
-STEPS = (1e-5, 1e-4, 1e-3, 1e-6)  # relative, tried in turn
+STEPS = (1e-5, 1e-4, 1e-3, 1e-6)  # relative, tried in turn; in kelvin for temperatures, whose zero means nothing here
+TEMPERATURES = ("land.atmosphere.rain_snow_threshold", "glacier.ice.deep_temperature")
 TOLERANCE = 1e-5
 LEAK = 1e-2  # 1, largest effect of a cell beyond the divide over the largest within
 # Of the glacier stream and the valley outlet. The lake between them, solved by iteration, hides what glaciers do.
@@ -133,7 +134,8 @@ def test_every_leaf_agrees_with_differences(case, part):
         if not name.startswith(part):
             continue
         slope, leaf = np.asarray(slope), np.asarray(leaves[k])
-        effect = np.abs(slope * leaf).ravel()  # a fraction of exactly zero is a bound, with a slope to one side only
+        size = np.ones_like(leaf) if name in TEMPERATURES else np.abs(leaf)
+        effect = np.abs(slope * size).ravel()  # a fraction of exactly zero is a bound, with a slope to one side only
         if effect.max() < NEGLIGIBLE:
             without.append(name)
             continue
@@ -141,7 +143,7 @@ def test_every_leaf_agrees_with_differences(case, part):
         where = where if where.size >= CELLS else np.argsort(effect)[-CELLS:]
         chosen = generator.permutation(where)[:CELLS]
         direction = np.zeros(leaf.size)
-        direction[chosen] = np.sign(slope.ravel()[chosen]) * np.abs(leaf.ravel()[chosen])
+        direction[chosen] = np.sign(slope.ravel()[chosen]) * size.ravel()[chosen]
         direction = direction.reshape(leaf.shape)
         expected = float(np.vdot(slope, direction))
 
