@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from chase_jax.checks import require
+from chase_jax.checks import InputError, require
 from chase_jax.config import Config, date
 from chase_jax.io import domain_store, forcing_store, gauge_store, parameter_store, store
 from chase_jax.physics import runoff
@@ -98,11 +98,31 @@ def inputs(config: Config, demo_folder: pathlib.Path) -> Inputs:
         warmup = forcing_store.open_forcing(*weather, period.warmup_start, str(before), config.forcing.lapse_rate)
     gauges = gauge_store.read_gauges(paths["gauges"], grid) if "gauges" in paths else gauge_store.no_gauges()
     if "observations" in paths and gauges.gauge_id:
-        gauge_store.read_observations(paths["observations"], gauges, period.start, period.end)
+        observed = gauge_store.read_observations(paths["observations"], gauges, period.start, period.end)
+        _check_places(paths["gauges"], gauges, observed.notnull().any("time").values, domain)
     parameters = _parameters(config, paths, domain)
     if "initial" in paths:
         store.local_path(paths["initial"], "initial.path")
     return Inputs(domain, forcing, warmup, parameters, gauges, paths)
+
+
+def _check_places(file: pathlib.Path, gauges: gauge_store.Gauges, seen: np.ndarray, domain: Domain) -> None:
+    """Refuse discharge observed amid a lake patch: water leaves its cells on all sides, so they have no discharge.
+
+    Args:
+        file: The table of gauges.
+        gauges: Gauges.
+        seen (gauge,): Whether discharge was observed.
+        domain: The domain.
+    """
+    member, following = np.asarray(domain.lakes.member), np.asarray(domain.drainage.downstream)
+    amid = member & (following >= 0) & member[np.maximum(following, 0)]
+    for k in np.flatnonzero(seen & amid[np.asarray(gauges.cell)]):
+        number = int(np.asarray(domain.lake_index)[gauges.cell[k]])
+        raise InputError(
+            f"{file}: gauge {gauges.gauge_id[k]}: has observed discharge but lies within the patch of lake {number}, "
+            "where water flows in all directions; move it to the outlet of the lake or the river below."
+        )
 
 
 def _paths(config: Config, demo_folder: pathlib.Path) -> tuple[Config, dict[str, pathlib.Path]]:

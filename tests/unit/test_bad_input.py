@@ -270,6 +270,23 @@ def test_observations_of_other_gauges(tmp_path, capsys):
     assert "none of 99 is a gauge of the table (01)" in refused(capsys, tmp_path, words)
 
 
+def test_discharge_observed_amid_a_lake(tmp_path, capsys):
+    data = small_case.domain_dataset()
+    inside = np.zeros((4, 4))
+    inside[:2, 1:] = 1.0  # rows drain east, the last column south
+    data["lake_index"], data["lake_patch"] = (
+        (("y", "x"), 5.0 * inside, {"units": "1"}),
+        (("y", "x"), inside, {"units": "1"}),
+    )
+    words = small_case.write(tmp_path, domain=data)
+    table = "gauge_id,x,y,area_km2,name\n01,{x},{y},16,\n"
+    (tmp_path / "gauges.csv").write_text(table.format(x=2500, y=3500))
+    line = refused(capsys, tmp_path, words)
+    assert "gauge 01: has observed discharge but lies within the patch of lake 5" in line
+    (tmp_path / "gauges.csv").write_text(table.format(x=3500, y=2500))  # its outlet
+    workflows.check(settings(words))
+
+
 def test_observations_that_cannot_be(tmp_path, capsys):
     words = small_case.write(tmp_path)
     with xr.open_dataset(tmp_path / "observations.nc") as stored:
