@@ -61,6 +61,15 @@ class Program(Protocol):
     def totals(self) -> Any:
         """The sums of a month, zero; arrays only."""
 
+    def history(self, state: Any) -> Any:
+        """What the repetitions of a run-in leave behind, before the first.
+
+        Arrays only, among them `repetitions`, `ends` since the last extrapolation, `drift` of the aquifer, mm per year.
+        """
+
+    def end_of_repetition(self, state: Any, history: Any, years: float, largest_drift: float) -> tuple[Any, Any]:
+        """State and history after one more repetition, moved towards balance if the drift is larger than allowed."""
+
     def advance(self, state: Any, totals: Any, forcing: Forcing, count: int) -> tuple[Any, Any, dict[str, Any]]:
         """State and sums after `count` days, and series.
 

@@ -87,7 +87,13 @@ class Period:
     start: str = key("2001-01-01", "first day, ISO")
     end: str = key("2001-12-31", "last day, ISO, inclusive")
     warmup_start: str | None = key(None, "first day of a run-in that is not written, ISO; empty: none")
-    warmup_cycles: int = key(1, "how often the run-in is repeated", low=1)
+    warmup_cycles: int = key(1, "how often the run-in is repeated, or at most with warmup_drift", low=1)
+    warmup_drift: float | None = key(
+        None,
+        "mm per year; the run-in ends once the aquifer changes by less over a repetition, and the water table is "
+        "extrapolated to its balance after every second one; empty: neither",
+        low=0.0,
+    )
 
 
 @dataclasses.dataclass
@@ -297,6 +303,11 @@ def check(config: Config) -> Config:
     if config.period.warmup_start is not None:
         first = date(config.period.warmup_start, "period.warmup_start")
         require(first < start, f"period.warmup_start is {first}; it must lie before period.start {start}.")
+    require(
+        config.period.warmup_drift is None or config.period.warmup_start is not None,
+        f"period.warmup_drift is {config.period.warmup_drift} but there is no run-in; give its first day as "
+        "period.warmup_start=...",
+    )
     for name in ("grids", "daily_grids"):
         for wanted in getattr(config.output, name):
             hint = nearest(wanted, list(GRIDDED_OUTPUTS))

@@ -25,6 +25,7 @@ from chase_jax.io import output, restart, results, run_folder, store
 from chase_jax.io.calendar import DAY, LONGEST_CHUNK, Chunk, chunks
 from chase_jax.variables import VARIABLES
 
+DAYS_PER_YEAR = 365.2425
 GAUGES, LAKES, BUDGET = "gauges.nc", "lakes.nc", "budget.csv"
 LAKE_SERIES = ("lake_level", "lake_area", "lake_inflow", "lake_outflow")
 NOT_RESULTS = ("resume", "output.directory", "output.overwrite", "output.progress", "forcing.scan", "data.root")
@@ -75,7 +76,7 @@ def run(settings: config.Config) -> pathlib.Path:
         program = build.program(settings, given)
         if report := getattr(program, "report", ""):
             folder.log(report)
-        state, totals, done = _start(settings, folder, program)
+        carried, done = _start(settings, folder, program)
         plan = chunks(
             given.forcing.dates,
             given.warmup.dates if given.warmup else None,
@@ -88,7 +89,8 @@ def run(settings: config.Config) -> pathlib.Path:
         hidden = None if settings.output.progress else True  # None: hidden where there is no terminal
         with tqdm.tqdm(total=days, initial=before, unit="day", disable=hidden) as bar:
             for chunk in plan[done:]:
-                state, totals = _advance(folder, given, program, chunk, state, totals, settings)
+                if chunk.written or not _settled(settings, carried):
+                    carried = _advance(folder, given, program, chunk, carried, settings)
                 bar.update(chunk.count)
                 if asked and chunk is not plan[-1]:
                     folder.log(f"stopped on {asked[0]} after {chunk.end - DAY}")
@@ -115,18 +117,29 @@ def _scan(given: build.Inputs) -> dict[str, tuple[float, float, float]]:
     return given.forcing.scan()
 
 
-def _start(settings: config.Config, folder: run_folder.RunFolder, program: build.Program) -> tuple[Any, Any, int]:
-    """State and sums to begin with, and how many chunks are done."""
-    state, totals = program.initial_state(), program.totals()
+def _start(settings: config.Config, folder: run_folder.RunFolder, program: build.Program) -> tuple[dict[str, Any], int]:
+    """What a run carries on, state, sums and the history of its run-in, to begin with; and how many chunks are done."""
+    state = program.initial_state()
+    carried = {"state": state, "totals": program.totals()}
+    if settings.period.warmup_drift is not None:
+        carried["history"] = program.history(state)
     last = folder.last_valid()
     if last is not None:
-        kept, _ = restart.read_restart(folder.path / last["restart"], {"state": state, "totals": totals})
-        return kept["state"], kept["totals"], last["number"] + 1
+        kept, _ = restart.read_restart(folder.path / last["restart"], carried)
+        return kept, last["number"] + 1
     if settings.initial.path:
         file = store.local_path(settings.initial.path, "initial.path")
         kept, _ = restart.read_restart(file, {"state": state}, partly=True)
-        state = kept["state"]
-    return state, totals, 0
+        carried["state"] = kept["state"]
+        if "history" in carried:
+            carried["history"] = program.history(kept["state"])
+    return carried, 0
+
+
+def _settled(settings: config.Config, carried: dict[str, Any]) -> bool:
+    """Whether the run-in has found the balance that it looks for."""
+    drift = settings.period.warmup_drift
+    return drift is not None and float(carried["history"].drift) <= drift
 
 
 def _advance(
@@ -134,29 +147,30 @@ def _advance(
     given: build.Inputs,
     program: build.Program,
     chunk: Chunk,
-    state: Any,
-    totals: Any,
+    carried: dict[str, Any],
     settings: config.Config,
-) -> tuple[Any, Any]:
+) -> dict[str, Any]:
     """Run a chunk and write what it yields; the manifest takes it in last."""
     begun = time.perf_counter()
     source = given.forcing if chunk.written else given.warmup
     assert source is not None  # noqa: S101  chunks of a run-in exist only with its weather
     forcing = source.read(chunk.day, chunk.count, padded=LONGEST_CHUNK)
-    if chunk.opens:
-        totals = program.totals()
-    state, totals, found = program.advance(state, totals, forcing, chunk.count)
+    totals = program.totals() if chunk.opens else carried["totals"]
+    state, totals, found = program.advance(carried["state"], totals, forcing, chunk.count)
     series = {name: np.asarray(values)[: chunk.count] for name, values in found.items()}
     _require_finite(series, chunk)
+    carried = carried | {"state": state, "totals": totals}
+    largest_drift = settings.period.warmup_drift
+    if largest_drift is not None and chunk.ends_span and not chunk.written:
+        years = source.dates.size / DAYS_PER_YEAR
+        carried = _end_of_repetition(folder, program, carried, years, largest_drift, settings.period.warmup_cycles)
     folder.require_space(_expected_bytes(folder))
     entry: dict[str, Any] = {
         "number": chunk.number,
         "last": str(chunk.end - DAY),
         "restart": f"restart/{chunk.name}.nc",
     }
-    restart.write_restart(
-        folder.path / entry["restart"], {"state": state, "totals": totals}, {"next_day": str(chunk.end)}
-    )
+    restart.write_restart(folder.path / entry["restart"], carried, {"next_day": str(chunk.end)})
     names = [entry["restart"]]
     if chunk.written:
         names += _write_series(folder, given, program, chunk, series, settings.output.daily_grids)
@@ -167,7 +181,29 @@ def _advance(
     folder.note(*names)
     folder.add_chunk(entry)
     folder.log(f"{chunk.first} to {chunk.end - DAY} done in {time.perf_counter() - begun:.2f} s")
-    return state, totals
+    return carried
+
+
+def _end_of_repetition(
+    folder: run_folder.RunFolder,
+    program: build.Program,
+    carried: dict[str, Any],
+    years: float,
+    largest_drift: float,
+    repetitions: int,
+) -> dict[str, Any]:
+    """Note the drift of the aquifer after a repetition of the run-in, and move it towards its balance."""
+    state, history = program.end_of_repetition(carried["state"], carried["history"], years, largest_drift)
+    done, drift = int(history.repetitions), float(history.drift)
+    if drift <= largest_drift:
+        outcome = "in balance"
+    elif done == repetitions:
+        outcome = f"not in balance, which is {largest_drift:g}; raise period.warmup_cycles"
+        state = carried["state"]  # an extrapolation that nothing follows would start the period from a guess
+    else:
+        outcome = "extrapolated" if int(history.ends) == 1 else "goes on"
+    folder.log(f"run-in {done}: the aquifer changes by {drift:.3g} mm per year ({outcome})")
+    return carried | {"state": state, "history": history}
 
 
 def _require_finite(series: dict[str, np.ndarray], chunk: Chunk) -> None:

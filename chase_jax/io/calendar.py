@@ -22,6 +22,7 @@ class Chunk:
         written: Whether it belongs to the period, not to the run-in.
         opens: Whether a month of sums begins with it.
         closes: Whether the month of sums, or the span, ends with it.
+        ends_span: Whether the period, or one repetition of the run-in, ends with it.
     """
 
     number: int
@@ -31,6 +32,7 @@ class Chunk:
     written: bool
     opens: bool
     closes: bool
+    ends_span: bool
 
     @property
     def end(self) -> np.datetime64:
@@ -62,6 +64,7 @@ def chunks(period: np.ndarray, warmup: np.ndarray | None, cycles: int, restart_d
             left = int(np.searchsorted(months, months[day], side="right")) - day
             count = min(longest, left)
             opens = day == 0 or months[day] != months[day - 1]
-            found.append(Chunk(len(found), day, count, days[day], written, opens, closes=count == left))
+            last = day + count == days.size
+            found.append(Chunk(len(found), day, count, days[day], written, opens, count == left, last))
             day += count
     return found

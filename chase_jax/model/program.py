@@ -16,7 +16,7 @@ import numpy as np
 
 from chase_jax import constants as const
 from chase_jax.domain.domain import Domain
-from chase_jax.model import budget, defaults, initial, land, surface_water
+from chase_jax.model import budget, defaults, equilibrium, initial, land, surface_water
 from chase_jax.model.chase import Chase
 from chase_jax.model.containers import Fluxes, Solvers, State
 from chase_jax.physics import atmosphere, soil_hydraulics, soil_water
@@ -125,6 +125,19 @@ class Program:
         worst = {name: jnp.zeros(()) for name in RESIDUALS}
         places = {name: jnp.zeros(2) for name in RESIDUALS}
         return {"maps": found, "terms": terms, "worst": worst, "places": places, "days": jnp.zeros(())}
+
+    def history(self, state: State) -> equilibrium.History:
+        """The history of a run-in before its first repetition."""
+        return equilibrium.History.start(state)
+
+    def end_of_repetition(
+        self, state: State, history: equilibrium.History, years: float, largest_drift: float
+    ) -> tuple[State, equilibrium.History]:
+        """State and history after one more repetition of the run-in, extrapolated if the aquifer still drifts."""
+        history = history.with_end(self.model, state, years)
+        if float(history.drift) <= largest_drift:
+            return state, history
+        return equilibrium.extrapolated(self.model, state, history)
 
     @functools.cached_property
     def _summed(self) -> Any:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import small_case
@@ -15,6 +16,7 @@ import xarray as xr
 from chase_jax import build, cli, workflows
 from chase_jax.checks import InputError
 from chase_jax.io import calendar
+from chase_jax.model import equilibrium
 
 
 @pytest.fixture
@@ -131,6 +133,61 @@ def test_run_in_changes_the_start_and_is_not_written(tmp_path, words):
     with xr.open_dataset(tmp_path / "run/gauges.nc") as cold, xr.open_dataset(tmp_path / "warm/gauges.nc") as warm:
         assert warm.sizes == cold.sizes
         assert float(warm["discharge"][0, 0]) > float(cold["discharge"][0, 0])
+
+
+class Draining(small_case.StandIn):
+    """A stand-in whose drift halves from one repetition of the run-in to the next."""
+
+    def history(self, state):
+        return equilibrium.History(jnp.zeros((3, 1)), jnp.ones((), int), jnp.zeros((), int), jnp.full((), jnp.inf))
+
+    def end_of_repetition(self, state, history, years, largest_drift):
+        drift = jnp.asarray(8.0 * 0.5 ** float(history.repetitions))
+        return state, equilibrium.History(history.storage, history.ends + 1, history.repetitions + 1, drift)
+
+
+def test_run_in_ends_in_balance_and_resumes_in_the_middle(tmp_path, words, monkeypatch, capsys):
+    monkeypatch.setattr(build, "program", Draining)
+    run_in = ["period.warmup_start=1990-01-01", "period.warmup_cycles=9", "period.warmup_drift=1.0"]
+    assert cli.main(["simulate", *words, *run_in]) == 0
+    told = [line.split("Z ", 1)[1] for line in (tmp_path / "run/run.log").read_text().splitlines() if "run-in" in line]
+    assert told == [
+        "run-in 1: the aquifer changes by 8 mm per year (goes on)",
+        "run-in 2: the aquifer changes by 4 mm per year (goes on)",
+        "run-in 3: the aquifer changes by 2 mm per year (goes on)",
+        "run-in 4: the aquifer changes by 1 mm per year (in balance)",
+    ]
+    plain = ["period.warmup_start=1990-01-01", "period.warmup_cycles=4", f"output.directory={tmp_path}/plain"]
+    assert cli.main(["simulate", *words, *plain]) == 0
+    with xr.open_dataset(tmp_path / "run/gauges.nc") as found, xr.open_dataset(tmp_path / "plain/gauges.nc") as known:
+        np.testing.assert_array_equal(found["discharge"], known["discharge"])
+
+    calls = []
+
+    class Dying(Draining):
+        def advance(self, *given):
+            calls.append(1)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            return super().advance(*given)
+
+    monkeypatch.setattr(build, "program", Dying)
+    again = [*words, *run_in, f"output.directory={tmp_path}/again"]
+    with pytest.raises(KeyboardInterrupt):
+        cli.main(["simulate", *again])
+    monkeypatch.setattr(build, "program", Draining)
+    assert cli.main(["simulate", *again, "resume=true"]) == 0
+    assert results(tmp_path / "again") == results(tmp_path / "run")
+
+    few = [*run_in, f"output.directory={tmp_path}/few", "period.warmup_cycles=2"]
+    assert cli.main(["simulate", *words, *few]) == 0
+    assert (
+        "run-in 2: the aquifer changes by 4 mm per year (not in balance, which is 1;"
+        in (tmp_path / "few/run.log").read_text()
+    )
+    capsys.readouterr()
+    assert cli.main(["simulate", *words, "period.warmup_drift=1.0"]) == 2
+    assert "there is no run-in; give its first day as period.warmup_start" in capsys.readouterr().err
 
 
 def test_state_of_one_run_starts_another(tmp_path, words):
