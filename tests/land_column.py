@@ -117,6 +117,7 @@ def random_column(seed: int, n_cells: int = 24) -> Column:
         snow_temperature=snow_temperature,
         snow_conductance=conductance(5.0 * one, snow, 1e5 * one, STEP),
         snow_enthalpy=thermo.ice_enthalpy(snow_temperature),
+        snow_melt_limit=jnp.asarray(1e3 * draw.random(n_cells)),
     )
     return Column(
         vegetation=vegetation,

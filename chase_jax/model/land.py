@@ -452,6 +452,7 @@ def substep(
             snow_temperature=pack.temperature,
             snow_conductance=pack.cover * pack.skin_conductance,
             snow_enthalpy=pack.mean_enthalpy,
+            snow_melt_limit=jnp.maximum(-state.snow.enthalpy, 0.0) / dt,
         ),
         dt,
     )

@@ -11,7 +11,8 @@ enthalpies of vapor, of the water on the surface and of the water that roots tak
 is the heat they pass on. Air holds neither heat nor vapor. Each iteration linearises in all nine unknowns, eliminates
 the surfaces by hand and solves two 2 x 2 systems; coefficients that depend on the solution (stability, stomata, the
 wet share of leaves) lag by one iteration. **The fluxes are those of the last linear system**, so that they close to
-rounding however far from convergence it is:
+rounding however far from convergence it is; what a surface cannot take up of its share
+(:func:`surfaces.leaf_heat`) is sensible heat:
 
 $$ S + L = c_p\text{-heat} + h_v \sum E - h_r E_r + \sum_j \dot H_j + (G_g - h_g E_g) + (G_i - h_i E_i) , $$
 
@@ -147,7 +148,15 @@ def _iterate(known: surfaces.Known, guess: surfaces.Guess) -> tuple[surfaces.Gue
         evaporation.limit_to_store(evaporated[j], water[j], air.vapor_enthalpy, on_surface[j], known.dt)
         for j in range(3)
     ]
-    sensible_heat = const.SPECIFIC_HEAT_AIR * sensible + _total(extra for _, extra in limited)
+    heating, left_over = [], []
+    for j, (realised, _) in enumerate(limited):
+        offered = passed_on[j] - realised * on_surface[j]  # less what the lost water held
+        remaining = water[j] - known.dt * realised
+        heating.append(surfaces.leaf_heat(leaves, j, temperatures[j], remaining, offered, known.dt))
+        left_over.append(offered - heating[j])
+    snow_heat = surfaces.snow_heat(ground, temperatures[4], passed_on[4])
+    left_over.append(passed_on[4] - snow_heat)
+    sensible_heat = const.SPECIFIC_HEAT_AIR * sensible + _total(extra for _, extra in limited) + _total(left_over)
     transpiration = [exchange.stomata[j] * deficits[j] for j in surfaces.TRANSPIRING]
     fluxes = Fluxes(
         canopy_evaporation=jnp.stack([realised for realised, _ in limited]),
@@ -158,17 +167,17 @@ def _iterate(known: surfaces.Known, guess: surfaces.Guess) -> tuple[surfaces.Gue
         net_longwave=_total(
             flux - slope * change for flux, slope, change in zip(radiation, emission, changes, strict=True)
         ),
-        # at constant mass, so less what the lost water held
-        canopy_heating=jnp.stack([passed_on[j] - limited[j][0] * on_surface[j] for j in range(3)]),
+        canopy_heating=jnp.stack(heating),
         ground_heat=passed_on[3],
-        snow_heat=passed_on[4],
+        snow_heat=snow_heat,
         soil_skin_temperature=temperatures[3],
         snow_skin_temperature=temperatures[4],
         canopy_air_temperature=air.temperature + levels[0][0],
     )
-    enthalpies = [start + known.dt * heat for start, heat in zip(leaves.enthalpy, passed_on[:3], strict=True)]
     phases = []
-    for store, enthalpy, dry in zip(water, enthalpies, leaves.dry_heat_capacity, strict=True):
+    for k, (store, dry) in enumerate(zip(water, leaves.dry_heat_capacity, strict=True)):
+        heat = surfaces.leaf_heat(leaves, k, temperatures[k], store, passed_on[k], known.dt)
+        enthalpy = leaves.enthalpy[k] + known.dt * heat
         phase = thermodynamics.phase_state(store, enthalpy, dry)
         phases.append((enthalpy, phase.temperature, phase.heat_capacity))
     guess = surfaces.Guess(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LEVELS = (0, 0, 1, 1, 1)  # level of air of upper leaf, upper stem, low vegetation, soil, snow
 TRANSPIRING = (0, 2)  # surfaces with stomata
 MELT_CONDUCTANCE = 800.0  # W m-2 K-1; 400 W m-2 of melt warm the snow skin by 0.5 K
+PLATEAU = 0.75  # K, half of the span around melting within which leaves may hold any share of ice
 MELT_WIDTH = 0.1  # K, bend of the melt heat at the melting temperature
 
 
@@ -61,6 +62,7 @@ class Ground(eqx.Module):
         snow_temperature (cell,): Temperature of the snow, K.
         snow_conductance (cell,): Conductance from snow skin to snow per unit *land* area, W m-2 K-1.
         snow_enthalpy (cell,): Specific enthalpy of the snow that sublimates, J kg-1.
+        snow_melt_limit (cell,): Heat that would melt all of the snow within the step, W m-2.
     """
 
     snow_fraction: PerCell
@@ -72,6 +74,7 @@ class Ground(eqx.Module):
     snow_temperature: PerCell
     snow_conductance: PerCell
     snow_enthalpy: PerCell
+    snow_melt_limit: PerCell
 
 
 class Sunlight(Protocol):
@@ -213,3 +216,42 @@ def passed_on(known: Known, guess: Guess) -> tuple[list, list]:
     rates.append(ground.soil_conductance)
     rates.append(ground.snow_conductance + melt * (1.0 + above_melting / root))
     return kept, rates
+
+
+def leaf_heat(leaves: Leaves, j: int, temperature: PerCell, water: PerCell, offered: PerCell, dt: float) -> PerCell:
+    """What leaves or stems take of the heat that the last linear system offers them, W m-2.
+
+    Where ice melts or freezes, the straight line of the last iteration may miss the curve by far: leaves at 10 degrees
+    would get the heat of ice at the melting point. So they take what brings them to their temperature in the
+    solution, with any share of ice within about a kelvin of melting. The rest, nothing where the iterations have
+    converged, is the air's.
+
+    Args:
+        leaves: The canopy at the start of the step.
+        j: Which of its components.
+        temperature (cell,): Its temperature in the solution, K.
+        water (cell,): Water on it after the step, kg m-2.
+        offered (cell,): Heat that it is offered, less the enthalpy of water that leaves, W m-2.
+        dt: Length of the step, s.
+    """
+    steps = (temperature - const.MELTING_TEMPERATURE) / PLATEAU
+    most_ice, least_ice = jnp.clip(2.0 - steps, 0.0, 1.0) * water, jnp.clip(-1.0 - steps, 0.0, 1.0) * water
+    dry, start = leaves.dry_heat_capacity[j], leaves.enthalpy[j]
+    least = thermodynamics.enthalpy_of(temperature, water - most_ice, most_ice, dry)
+    most = thermodynamics.enthalpy_of(temperature, water - least_ice, least_ice, dry)
+    return jnp.clip(offered, (least - start) / dt, (most - start) / dt)
+
+
+def snow_heat(ground: Ground, temperature: PerCell, offered: PerCell) -> PerCell:
+    """What snow takes of the heat that the last linear system offers it, W m-2.
+
+    That is what is conducted, and of the melt no less than none, for the line of a guess that melted would refreeze
+    dry snow, and no more than melts it all. The rest is the air's.
+
+    Args:
+        ground: Soil and snow at the start of the step.
+        temperature (cell,): Temperature of the snow's skin in the solution, K.
+        offered (cell,): Heat that it is offered, W m-2.
+    """
+    conducted = ground.snow_conductance * (temperature - ground.snow_temperature)
+    return conducted + jnp.clip(offered - conducted, 0.0, ground.snow_melt_limit)

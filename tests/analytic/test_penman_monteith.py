@@ -54,6 +54,7 @@ def field(leaf_area, wind, wetness, water, sun, temperature=298.0, humidity=0.01
         snow_temperature=273.0 * ONE,
         snow_conductance=0.0 * ONE,
         snow_enthalpy=0.0 * ONE,
+        snow_melt_limit=0.0 * ONE,
     )
     geometry = turbulence.geometry(vegetation, cover, 0.0 * ONE)
     return vegetation, cover, geometry, air, shortwave, leaves, ground

@@ -34,6 +34,10 @@ WEIGHTS = {"river": jnp.array([1.0, 1.0]), "glacier stream": jnp.array([1.0, 0.0
 EXACT = ConjugateGradient(tolerance=1e-13)
 
 NEGLIGIBLE = 1e-11  # 1, effect of the most sensitive entry over the discharge: differences drown in rounding
+PARTS = (
+    "land.atmosphere", "land.vegetation", "land.leaf_area_index", "land.canopy", "land.snow", "land.soil",
+    "land.runoff", "land.exchange", "land.open_water", "glacier", "aquifer", "seepage", "channel",
+)  # fmt: skip
 WITHOUT_EFFECT = {  # leaves below that in this month, and why
     "land.vegetation.lower_leaf_area_maximum": "only the default heat capacity of leaves is made from it",
     "channel.bank_depth": "no river leaves its banks",
@@ -124,7 +128,13 @@ def test_gradients_are_finite_and_zero_outside_the_catchment(case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["land", "glacier", "aquifer", "seepage", "channel"])
+def test_no_leaf_is_left_out(case):
+    for name in named(case.model.parameters):
+        assert sum(name.startswith(part) for part in PARTS) == 1, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", PARTS)
 def test_every_leaf_agrees_with_differences(case, part):
     gauges = "glacier stream" if part == "glacier" else "river"
     generator = np.random.default_rng(5)
@@ -134,8 +144,9 @@ def test_every_leaf_agrees_with_differences(case, part):
         if not name.startswith(part):
             continue
         slope, leaf = np.asarray(slope), np.asarray(leaves[k])
-        size = np.ones_like(leaf) if name in TEMPERATURES else np.abs(leaf)
-        effect = np.abs(slope * size).ravel()  # a fraction of exactly zero is a bound, with a slope to one side only
+        absent = not leaf.any()  # a fraction of zero is a bound, with a slope to one side only
+        size = np.ones_like(leaf) if absent or name in TEMPERATURES else np.abs(leaf)
+        effect = np.abs(slope * size).ravel()
         if effect.max() < NEGLIGIBLE:
             without.append(name)
             continue
@@ -143,7 +154,8 @@ def test_every_leaf_agrees_with_differences(case, part):
         where = where if where.size >= CELLS else np.argsort(effect)[-CELLS:]
         chosen = generator.permutation(where)[:CELLS]
         direction = np.zeros(leaf.size)
-        direction[chosen] = np.sign(slope.ravel()[chosen]) * size.ravel()[chosen]
+        sign = 1.0 if absent else np.sign(slope.ravel()[chosen])
+        direction[chosen] = sign * size.ravel()[chosen]
         direction = direction.reshape(leaf.shape)
         expected = float(np.vdot(slope, direction))
 
@@ -151,7 +163,9 @@ def test_every_leaf_agrees_with_differences(case, part):
             changed = [*leaves[:k], jnp.asarray(leaf + amount * direction), *leaves[k + 1 :]]
             return float(case.loss(jax.tree.unflatten(structure, changed), gauges))
 
-        def difference(step, at=at):
+        def difference(step, at=at, absent=absent):
+            if absent:
+                return (4.0 * at(step) - 3.0 * at(0.0) - at(2.0 * step)) / (2.0 * step)
             return (at(step) - at(-step)) / (2.0 * step)
 
         errors = []
