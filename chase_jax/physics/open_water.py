@@ -6,7 +6,8 @@ with net radiation $R_n$, sensible heat S, evaporation E and precipitation P. Th
 of water is kept by the rivers and lakes, as liquid at the melting temperature, whose enthalpy is zero. So evaporation
 takes the whole of $h_v$ from the slab, rain brings its warmth and snow its latent heat, and no other water carries
 heat. The ice lies on top: heat of the water reaches a cold skin through its thickness, so ice grows by Stefan's law.
-Neglected: flow of heat with the river, stratification, snow on the ice.
+Snow that falls on ice is kept by the rivers as liquid, too; as it does not melt, the slab does not pay for it, but the
+air, in sensible heat. Neglected: flow of heat with the river, stratification, what snow on the ice does to it.
 All fluxes are per unit area of open water.
 """
 
@@ -137,14 +138,16 @@ def step(parameters: Parameters, state: State, air: Air, available_water: PerCel
     cover = ice_cover(phase.frozen)
     sunlight = air.direct_visible + air.diffuse_visible + air.direct_infrared + air.diffuse_infrared
     net_shortwave = (1.0 - WATER_ALBEDO - (ICE_ALBEDO - WATER_ALBEDO) * cover) * sunlight
-    precipitation_heat = air.rain * air.rain_enthalpy + air.snowfall * air.snow_enthalpy
+    snow_heat = air.snowfall * air.snow_enthalpy
+    precipitation_heat = air.rain * air.rain_enthalpy + snow_heat
+    on_ice = cover * snow_heat
     # The tangent dH/dT, or melt without bound, would let the last ice hold the slab at melting for the whole of a step.
     sensible = const.SPECIFIC_HEAT_WATER * phase.liquid + const.SPECIFIC_HEAT_ICE * phase.frozen
     per_kelvin = const.LATENT_HEAT_FUSION / LATENT_RANGE
     capacity = BED_HEAT_CAPACITY + sensible + per_kelvin * scaled_minimum(phase.liquid, phase.frozen)
     skin = bulk_surface.solve(
         air,
-        net_shortwave + precipitation_heat,
+        net_shortwave + precipitation_heat - on_ice,
         EMISSIVITY,
         ROUGHNESS,
         ROUGHNESS,
@@ -156,7 +159,7 @@ def step(parameters: Parameters, state: State, air: Air, available_water: PerCel
     skin = bulk_surface.limit_evaporation(skin, available_water / dt, air.vapor_enthalpy)
     fluxes = Fluxes(
         evaporation=skin.evaporation,
-        sensible_heat=skin.sensible_heat,
+        sensible_heat=skin.sensible_heat + on_ice,
         net_shortwave=net_shortwave,
         net_longwave=skin.net_longwave,
         precipitation_heat=precipitation_heat,
