@@ -70,6 +70,23 @@ def scaled_minimum(a: jax.Array, b: jax.Array) -> jax.Array:
     return lower / jnp.sqrt(jnp.sqrt(jnp.sqrt(1.0 + fourth * fourth)))
 
 
+def unit_clip(x: jax.Array, width: float) -> jax.Array:
+    r"""Smooth clip to [0, 1], $(\sqrt{x^2 + w^2} - \sqrt{(x-1)^2 + w^2} + 1) / 2$, close to x between them.
+
+    Args:
+        x: Argument, 1.
+        width: Width of the bends w, 1, > 0.
+    """
+    square = width * width
+    return 0.5 * (jnp.sqrt(x * x + square) - jnp.sqrt((x - 1.0) * (x - 1.0) + square) + 1.0)
+
+
+def step(x: jax.Array) -> jax.Array:
+    """Cubic step from 0 at x <= 0 to 1 at x >= 1, with a continuous derivative. Argument: x, 1."""
+    inside = jnp.clip(x, 0.0, 1.0)
+    return inside * inside * (3.0 - 2.0 * inside)
+
+
 def power(base: jax.Array, exponent: float | jax.Array) -> jax.Array:
     r"""$x^p$ as $e^{p \ln x}$ for x >= 0, several times faster than `**`; arguments below 1e-30 count as 1e-30.
 

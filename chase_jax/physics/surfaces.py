@@ -12,6 +12,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from chase_jax import constants as const
+from chase_jax.numerics import smooth
 from chase_jax.numerics.fence import fenced
 from chase_jax.physics import evaporation, thermodynamics, turbulence, vegetation
 from chase_jax.typing import PerCell, PerComponentCell
@@ -23,6 +24,8 @@ LEVELS = (0, 0, 1, 1, 1)  # level of air of upper leaf, upper stem, low vegetati
 TRANSPIRING = (0, 2)  # surfaces with stomata
 MELT_CONDUCTANCE = 800.0  # W m-2 K-1; 400 W m-2 of melt warm the snow skin by 0.5 K
 PLATEAU = 0.75  # K, half of the span around melting within which leaves may hold any share of ice
+BEND = 0.02  # 1, of the span of enthalpy that ice may take up, over which its ends are rounded
+LEAST_MELT = 0.1  # W m-2, over which the beginning of melt is rounded
 MELT_WIDTH = 0.1  # K, bend of the melt heat at the melting temperature
 
 
@@ -235,11 +238,12 @@ def leaf_heat(leaves: Leaves, j: int, temperature: PerCell, water: PerCell, offe
         dt: Length of the step, s.
     """
     steps = (temperature - const.MELTING_TEMPERATURE) / PLATEAU
-    most_ice, least_ice = jnp.clip(2.0 - steps, 0.0, 1.0) * water, jnp.clip(-1.0 - steps, 0.0, 1.0) * water
+    most_ice, least_ice = smooth.step(2.0 - steps) * water, smooth.step(-1.0 - steps) * water
     dry, start = leaves.dry_heat_capacity[j], leaves.enthalpy[j]
     least = thermodynamics.enthalpy_of(temperature, water - most_ice, most_ice, dry)
     most = thermodynamics.enthalpy_of(temperature, water - least_ice, least_ice, dry)
-    return jnp.clip(offered, (least - start) / dt, (most - start) / dt)
+    share = smooth.safe_divide(dt * offered + start - least, most - least)
+    return (least + smooth.unit_clip(share, BEND) * (most - least) - start) / dt
 
 
 def snow_heat(ground: Ground, temperature: PerCell, offered: PerCell) -> PerCell:
@@ -254,4 +258,5 @@ def snow_heat(ground: Ground, temperature: PerCell, offered: PerCell) -> PerCell
         offered (cell,): Heat that it is offered, W m-2.
     """
     conducted = ground.snow_conductance * (temperature - ground.snow_temperature)
-    return conducted + jnp.clip(offered - conducted, 0.0, ground.snow_melt_limit)
+    melting = smooth.smooth_positive(offered - conducted, LEAST_MELT * ground.snow_fraction + smooth.TINY)
+    return conducted + smooth.scaled_minimum(melting, ground.snow_melt_limit)
