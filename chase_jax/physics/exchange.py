@@ -71,7 +71,10 @@ def bypass_share(
         beven1982 (flow in macropores bypasses the matrix); the fraction is a parameter, the room this project's.
     """
     room = (specific_yield * aquifer_thickness - storage) / BYPASS_ROOM
-    return jnp.clip(parameters.bypass_fraction, 0.0, 1.0) * jnp.clip(room, 0.0, 1.0)
+    # not clip, which halves the derivative at its ends, and zero is the default
+    given = parameters.bypass_fraction
+    fraction = jnp.where(given < 0.0, 0.0, jnp.where(given > 1.0, 1.0, given))
+    return fraction * jnp.clip(room, 0.0, 1.0)
 
 
 class Exchange(eqx.Module):
