@@ -22,6 +22,7 @@ VERBS = {
     "simulate": "run the coupled model; with no arguments on the generated demo domain",
     "check": "validate all that simulate with the same keys would read, and run nothing",
     "prepare": "raw rasters and tables -> domain, weather, gauges and observations",
+    "signatures": "gauge signatures, four regressors scored with each site left out, maps",
     "evaluate": "a run folder against observations: metrics, figures, report",
 }
 OPTIONS = {
@@ -145,12 +146,35 @@ def _evaluate(config: Any) -> None:
     print(workflows.evaluate(config))
 
 
-def _prepare(config: Any) -> None:
-    recipe = prepare_recipe(config.recipe)
+def _signatures(config: Any) -> None:
+    from chase_jax import signature_study
+    from chase_jax.io import basin_store
+
+    def tell(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    require(
+        not (config.recipe and config.basins.path), "recipe and basins.path are both given; learn from one of them."
+    )
+    if config.basins.path:
+        basins = basin_store.read_basins(config.basins.path, config.observations.path)
+    else:
+        basins = load_recipe(config.recipe, "basins")(_raw_data(config), tell)
+    print(signature_study.run(config, basins, tell))
+
+
+def _raw_data(config: Any) -> pathlib.Path:
+    """The folder of raw data."""
     root = config.data.root or os.environ.get("CHASE_DATA")
     require(bool(root), "data.root is empty; give the folder of raw data as data.root=... or in CHASE_DATA.")
     source = pathlib.Path(str(root)).expanduser()
     require(source.is_dir(), f"data.root: {source}: no such folder; correct data.root or CHASE_DATA.")
+    return source
+
+
+def _prepare(config: Any) -> None:
+    recipe = load_recipe(config.recipe)
+    source = _raw_data(config)
     target = pathlib.Path(config.output.directory).expanduser()
     kept = target / "domain.nc"
     require(
@@ -163,31 +187,32 @@ def _prepare(config: Any) -> None:
 
 RUNNERS: dict[str, Callable[[Any], None]] = {
     "simulate": _simulate, "check": _check, "evaluate": _evaluate, "prepare": _prepare,
+    "signatures": _signatures,
 }  # fmt: skip
 
 
-def recipes() -> list[str]:
-    """The names of the recipes of `data_prep`."""
+def recipes(offers: str = "prepare") -> list[str]:
+    """The names of the recipes of `data_prep` that offer a function: `prepare` a data folder, or read `basins`."""
     import data_prep
 
     found = []
     for module in pkgutil.iter_modules(data_prep.__path__):
         file = pathlib.Path(data_prep.__path__[0]) / f"{module.name}.py"
-        if file.is_file() and "\ndef prepare(" in file.read_text(encoding="utf-8"):
+        if file.is_file() and f"\ndef {offers}(" in file.read_text(encoding="utf-8"):
             found.append(module.name)
     return sorted(found)
 
 
-def prepare_recipe(name: str | None) -> Callable[[pathlib.Path, pathlib.Path, Callable[[str], None]], Any]:
-    """The function `prepare(data_root, output_directory, progress)` of a recipe.
+def load_recipe(name: str | None, offers: str = "prepare") -> Callable[..., Any]:
+    """A function of a recipe: `prepare(data_root, output_directory, progress)` or `basins(data_root, progress)`.
 
     Raises:
         InputError: If there is no such recipe, or it needs a package that is not installed.
     """
-    known = recipes()
+    known = recipes(offers)
     require(name in known, f"recipe is '{name or 'empty'}'; allowed are {', '.join(known) or 'none'}.")
     try:
-        return importlib.import_module(f"data_prep.{name}").prepare
+        return getattr(importlib.import_module(f"data_prep.{name}"), offers)
     except ImportError as error:
         raise InputError(f"recipe {name} needs an extra ({error}): pip install 'chase_jax[geo]'.") from None
 
@@ -288,8 +313,9 @@ def verb_help(verb: str) -> str:
     lines = [f"usage: chase {verb} [key=value ...] [group=name ...] [-m] [--config-dir FOLDER] [--cfg job]", ""]
     lines += [f"  {VERBS[verb]}", "", "groups (sets of values; FOLDER may hold more of them):"]
     lines += [f"  {group:<12} {', '.join(names) or '(none yet)'}" for group, names in configuration.groups().items()]
-    if verb == "prepare":
-        lines += ["", f"recipes: {', '.join(recipes()) or '(none)'}"]
+    if verb in ("prepare", "signatures"):
+        offers = "basins" if verb == "signatures" else "prepare"
+        lines += ["", f"recipes: {', '.join(recipes(offers)) or '(none)'}"]
     lines += ["", "keys:"]
     for name, field, _ in configuration.keys(configuration.SCHEMAS[verb]):
         default = configuration.default_of(field)

@@ -184,7 +184,48 @@ class Prepare(Config):
     recipe: str | None = key(None, "name of the recipe, a module of data_prep")
 
 
-SCHEMAS: dict[str, type[Config]] = {"simulate": Config, "check": Config, "prepare": Prepare, "evaluate": Config}
+@dataclasses.dataclass
+class BasinTable:
+    """Gauged basins to learn from."""
+
+    path: str | None = key(None, "table of gauges with areas and predictors, with observations.path; empty: the recipe")
+    least_years: float = key(5.0, "shortest record, years", low=0)
+    largest_area: float = key(15_000.0, "largest drainage area, km2", low=1)
+    tolerance: float = key(0.1, "largest deviation of precipitation of gauged years from that of all years", low=0)
+
+
+@dataclasses.dataclass
+class Search:
+    """How hyper-parameters are searched."""
+
+    draws: int = key(30, "random draws", low=1)
+    folds: int = key(5, "folds of the inner cross-validation", low=2)
+    groups: int = key(5, "groups of sites that share a search in the grouped design", low=2)
+    seed: int = key(0, "where all chance comes from", low=0)
+    smearing: bool = key(False, "correct the bias of squaring a learned root")
+
+
+@dataclasses.dataclass
+class Signatures(Config):
+    """The keys of `chase signatures`."""
+
+    recipe: str | None = key(None, "name of the recipe, a module of data_prep")
+    design: str = key("grouped", "a search for each site, or for each group of sites", ("full", "grouped"))
+    predictors: str = key("paper", "set of predictors", ("paper", "without_humidity", "extended"))
+    regressors: list[str] = key(  # noqa: RUF009  a field, not a shared list
+        ["rf", "gbdt", "svr", "knn"], "regressors to compare, any of: rf, gbdt, svr, knn"
+    )
+    sites: int | None = key(None, "sites to be scored, drawn by a seeded rule; empty: all", low=3)
+    hold_out: str = key("upstream", "gauges held out with a site", ("upstream", "catchment"))
+    part: str | None = key(None, "do only the i-th of n parts of the sites, as i/n; a last call without it joins them")
+    workers: int = key(1, "processes", low=1)
+    basins: BasinTable = dataclasses.field(default_factory=BasinTable)
+    search: Search = dataclasses.field(default_factory=Search)
+
+
+SCHEMAS: dict[str, type[Config]] = {
+    "simulate": Config, "check": Config, "prepare": Prepare, "signatures": Signatures, "evaluate": Config,
+}  # fmt: skip
 
 
 def compose(values: dict[str, Any], verb: str = "simulate", words: Sequence[str] = ()) -> Config:
@@ -236,6 +277,7 @@ def register() -> None:
     for verb, schema in SCHEMAS.items():
         ConfigStore.instance().store(name=f"{verb}_schema", node=schema)
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
+    OmegaConf.register_new_resolver("table_name", _table_name, replace=True)
 
 
 def _run_name(domain: str | None) -> str:
@@ -244,6 +286,11 @@ def _run_name(domain: str | None) -> str:
         return "demo"
     path = pathlib.Path(domain).expanduser().resolve()
     return path.stem if path.stem != "domain" else path.parent.name or "domain"
+
+
+def _table_name(recipe: str | None, path: str | None) -> str:
+    """The name of a table of basins: that of its recipe, else of its file."""
+    return recipe or (pathlib.Path(path).stem if path else "basins")
 
 
 def keys(schema: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field[Any], type]]:

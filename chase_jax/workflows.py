@@ -64,7 +64,7 @@ def run(settings: config.Config) -> pathlib.Path:
     """
     with (
         run_folder.opened(settings.output.directory, settings.resume, settings.output.overwrite) as folder,
-        _listening() as asked,
+        listening() as asked,
     ):
         if folder.finished:
             return folder.path
@@ -358,7 +358,7 @@ def evaluate(settings: config.Config) -> str:
 
 
 @contextlib.contextmanager
-def _listening() -> Iterator[list[str]]:
+def listening() -> Iterator[list[str]]:
     """Note requests to stop instead of dying of them; a second Ctrl-C stops at once.
 
     Yields:

@@ -11,6 +11,7 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[2] / "chase_jax"
 KEYS = set(re.findall(r"@\w+\{([^,]+),", (PACKAGE / "references.bib").read_text()))
 FILES = sorted((PACKAGE / "physics").glob("*.py")) + sorted((PACKAGE / "numerics").glob("*.py"))
+FILES += sorted((PACKAGE / "signatures").glob("*.py"))
 CITATION = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]?\b")
 
 

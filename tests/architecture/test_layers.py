@@ -38,6 +38,14 @@ def test_layers_hold():
         ("chase_jax/physics/runoff.py", "from chase_jax.physics import snow  # noqa", "processes are strangers"),
         ("chase_jax/model/chase.py", "import xarray  # noqa", "files, tables and configuration stop at the door"),
         ("chase_jax/workflows.py", "import data_prep  # noqa", "only the command line knows data_prep"),
+        ("chase_jax/signature_study.py", "import data_prep  # noqa", "only the command line knows data_prep"),
+        ("chase_jax/signatures/maps.py", "from chase_jax.evaluation import metrics  # noqa", "layers"),
+        ("chase_jax/signatures/maps.py", "from chase_jax.io import store  # noqa", "layers"),
+        (
+            "chase_jax/signatures/baseflow.py",
+            "import pandas  # noqa",
+            "files, tables and configuration stop at the door",
+        ),
     ],
 )
 def test_a_planted_violation_is_found(copy, file, line, contract):

@@ -1,0 +1,1 @@
+"""Signatures of gauged basins, and the regression that carries them to every cell of a map."""
