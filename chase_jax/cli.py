@@ -24,6 +24,7 @@ VERBS = {
     "prepare": "raw rasters and tables -> domain, weather, gauges and observations",
     "signatures": "gauge signatures, four regressors scored with each site left out, maps",
     "evaluate": "a run folder against observations: metrics, figures, report",
+    "calibrate": "parameters of cells from maps of signatures, roughness of basins from hydrographs",
 }
 OPTIONS = {
     "--multirun": "-m", "--config-dir": "-cd", "--cfg": "-c", "--package": "-p", "--resolve": None, "--info": "-i",
@@ -146,6 +147,12 @@ def _evaluate(config: Any) -> None:
     print(workflows.evaluate(config))
 
 
+def _calibrate(config: Any) -> None:
+    from chase_jax import calibrate
+
+    print(calibrate.check(config) if config.check else calibrate.run(config))
+
+
 def _signatures(config: Any) -> None:
     from chase_jax import signature_study
     from chase_jax.io import basin_store
@@ -187,7 +194,7 @@ def _prepare(config: Any) -> None:
 
 RUNNERS: dict[str, Callable[[Any], None]] = {
     "simulate": _simulate, "check": _check, "evaluate": _evaluate, "prepare": _prepare,
-    "signatures": _signatures,
+    "signatures": _signatures, "calibrate": _calibrate,
 }  # fmt: skip
 
 

@@ -223,8 +223,56 @@ class Signatures(Config):
     search: Search = dataclasses.field(default_factory=Search)
 
 
+@dataclasses.dataclass
+class Maps:
+    """Maps to calibrate against."""
+
+    path: str | None = key(None, "file of maps of runoff_depth and baseflow_index on the grid of the domain")
+    interval_days: int | None = key(
+        None,
+        "interval of HYSEP for the simulated baseflow index, odd; empty: the attribute interval_days of the map",
+        low=3,
+        high=11,
+    )
+
+
+@dataclasses.dataclass
+class Fit:
+    """How the search goes."""
+
+    derivatives: str = key(
+        "first",
+        "of method=gradient variant=newton: from every run, from the first and kept up by differences, or by "
+        "differences alone",
+        ("always", "first", "never"),
+    )
+    trials: int = key(12, "most trials: of a parameter with method=standard, of all with method=gradient", low=1)
+    sweeps: int = key(1, "how often method=standard goes through the parameters; the paper does it once", low=1)
+    spinup_cycles: int = key(3, "repetitions of the run-in before the first trial", low=1)
+    cycles: int = key(4, "most repetitions of the run-in within a trial, until the stores stand still", low=1)
+    donors: int = key(3, "of target=hydrograph: basins from which an ungauged cell takes its roughness", low=1)
+    corrections: int = key(2, "runs of the coupled model that correct what closed columns miss", low=0)
+
+
+@dataclasses.dataclass
+class Calibrate(Config):
+    """The keys of `chase calibrate`."""
+
+    target: str = key(
+        "signatures",
+        "what to meet: maps, or hydrographs at gauges by the roughness of basins",
+        ("runoff_depth", "baseflow_index", "signatures", "hydrograph"),
+    )
+    method: str = key("gradient", "the paper's procedure or by derivatives", ("standard", "gradient"))
+    variant: str = key("newton", "of method=gradient", ("newton",))
+    check: bool = key(False, "compare derivatives with differences in some cells, and calibrate nothing")
+    maps: Maps = dataclasses.field(default_factory=Maps)
+    fit: Fit = dataclasses.field(default_factory=Fit)
+
+
 SCHEMAS: dict[str, type[Config]] = {
-    "simulate": Config, "check": Config, "prepare": Prepare, "signatures": Signatures, "evaluate": Config,
+    "simulate": Config, "check": Config, "prepare": Prepare, "signatures": Signatures, "calibrate": Calibrate,
+    "evaluate": Config,
 }  # fmt: skip
 
 

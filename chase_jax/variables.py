@@ -327,6 +327,38 @@ _SIGNATURES = (
     Variable("gauge_area", None, "drainage area of the gauge as published", "m2", ("gauge",), 0, 1e14),
 )
 
+_CALIBRATION = (
+    Variable(
+        "calibration_status",
+        None,
+        "outcome of the calibration",
+        "1",
+        CELL,
+        0,
+        6,
+        "0 met; 1 glacier, lake, water; 2 no target; out of reach: 3 runoff depth, 4 baseflow index, 5 both; 6 not met",
+    ),
+    Variable(
+        "storage_drift",
+        None,
+        "change of all water in the cell over the period",
+        "kg m-2 year-1",
+        CELL,
+        -15000,
+        15000,
+    ),
+    Variable("dcor_identifiable", None, "a tenth more dcor moves the runoff depth by over 0.5 %", "1", CELL, 0, 1),
+    Variable(
+        "baseflow_factor_identifiable",
+        None,
+        "a tenth more of the factor moves the baseflow index by over 0.5 %",
+        "1",
+        CELL,
+        0,
+        1,
+    ),
+)
+
 _GROUPS = {
     "Domain": _DOMAIN,
     "Predictors": _PREDICTORS,
@@ -336,6 +368,7 @@ _GROUPS = {
     "Stores and states": _STORES,
     "Series": _SERIES,
     "Signatures": _SIGNATURES,
+    "Calibration": _CALIBRATION,
 }
 _ALL = tuple(variable for group in _GROUPS.values() for variable in group)
 

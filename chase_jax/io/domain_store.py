@@ -70,6 +70,28 @@ def read_grid(dataset: xr.Dataset, path: pathlib.Path) -> Grid:
     return grid
 
 
+def require_same_grid(dataset: xr.Dataset, grid: Grid, path: pathlib.Path, what: str) -> None:
+    """Require a file to be on the grid of the domain.
+
+    Args:
+        dataset: The open file.
+        grid: The grid of the domain.
+        path: The file, for the message.
+        what: What it holds, for the message.
+
+    Raises:
+        InputError: If it is not.
+    """
+    there = read_grid(dataset, path)
+    require(
+        there.shape == grid.shape
+        and np.allclose(there.x, grid.x, atol=0.01 * grid.spacing[0])
+        and np.allclose(there.y, grid.y, atol=0.01 * grid.spacing[1]),
+        f"{path}: coordinates x, y: the grid {there.shape} is not that of the domain {grid.shape}; "
+        f"regrid the {what} onto the cells of the domain.",
+    )
+
+
 def read_projection(dataset: xr.Dataset, path: pathlib.Path) -> dict[str, object]:
     """The attributes of the grid mapping of a file.
 

@@ -11,7 +11,7 @@ import numpy as np
 from chase_jax.checks import require
 from chase_jax.domain.grid import Grid
 from chase_jax.io import store
-from chase_jax.io.domain_store import frame, map_of, read_grid
+from chase_jax.io.domain_store import frame, map_of, require_same_grid
 from chase_jax.physics import runoff
 from chase_jax.variables import CALIBRATED
 
@@ -33,14 +33,7 @@ def read_parameters(path: str | os.PathLike[str], grid: Grid, dcor_form: str) ->
     """
     file = store.local_path(path, "parameters.path")
     with store.open_dataset(file) as dataset:
-        there = read_grid(dataset, file)
-        require(
-            there.shape == grid.shape
-            and np.allclose(there.x, grid.x, atol=0.01 * grid.spacing[0])
-            and np.allclose(there.y, grid.y, atol=0.01 * grid.spacing[1]),
-            f"{file}: coordinates x, y: the grid {there.shape} is not that of the domain {grid.shape}; "
-            "regrid the parameters onto the cells of the domain.",
-        )
+        require_same_grid(dataset, grid, file, "parameters")
         found = {}
         for name in CALIBRATED:
             array = store.find(dataset, name, file)

@@ -51,14 +51,15 @@ def checkpointed_scan(
 def to_blocks(tree: Any, size: int) -> Any:
     """Cut the last axis of every leaf into blocks: (..., cell) -> (block, ..., cell in block).
 
-    The last block is filled up with copies of the last cell, which :func:`from_blocks` drops again. Leaves without
-    an axis are repeated for every block.
+    The last block is filled up with copies of the last cell, which :func:`from_blocks` drops again; fewer cells than
+    that make one block of their own size. Leaves without an axis are repeated for every block.
 
     Args:
         tree: Pytree of arrays whose last axis is the cell.
         size: Cells in a block, > 0.
     """
     cells = max(leaf.shape[-1] for leaf in jax.tree.leaves(tree) if jnp.ndim(leaf))
+    size = min(size, cells)
     blocks = -(-cells // size)
 
     def cut(leaf: jax.Array) -> jax.Array:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from chase_jax import constants as const
 from chase_jax.numerics import tridiagonal
+from chase_jax.numerics.fence import fenced
 from chase_jax.numerics.smooth import scaled_minimum
 from chase_jax.physics.snow_properties import EMPTY_THICKNESS
 from chase_jax.typing import PerCell
@@ -37,6 +38,7 @@ def _enthalpy_at(water: PerCell, warmth: PerCell, dry: float) -> PerCell:
     return (dry + sensible) * warmth - const.LATENT_HEAT_FUSION * frozen
 
 
+@fenced(static=("dt",))
 def conducted(
     water: Sequence[PerCell],
     enthalpy: Sequence[PerCell],
@@ -97,6 +99,7 @@ def target_shares(thickness: PerCell) -> Layers:
     return (*shares, rest)
 
 
+@fenced()
 def dealt_out(
     water: Sequence[PerCell], enthalpy: Sequence[PerCell], thickness: Sequence[PerCell], temperature: Sequence[PerCell]
 ) -> tuple[Layers, Layers, Layers]:

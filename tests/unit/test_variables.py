@@ -46,4 +46,4 @@ def test_the_table_in_the_readme_is_the_one_in_the_code():
     text = (pathlib.Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     shown = text.split("<!-- variables -->")[1].split("<!-- end of variables -->")[0].strip()
     assert shown == variables.table(), "write the output of `python -m chase_jax.variables` into README.md"
-    assert shown.count("\n") == len(variables.VARIABLES) + 9
+    assert shown.count("\n") == len(variables.VARIABLES) + 10

@@ -1,0 +1,281 @@
+r"""Two unknowns a cell against two signatures a cell: the choice of the next trial, for all cells at once.
+
+`standard` is the procedure of the paper, parameter after parameter: each cell's parameter is bracketed between its
+bounds and found by Chandrupatla's method, every trial one run of the model with a value of its own in every cell.
+
+`gauss_newton` moves both together. With r the residuals in units of their tolerances and J their derivatives,
+
+$$ (J^T J + \lambda\,\mathrm{diag}\,J^T J)\,\Delta u = -J^T r $$
+
+in every cell, with a damping of its own that falls where a trial is better than the best so far and grows where it is
+not. J comes with every run in forward mode; or it comes with the first run alone, or from one more run per parameter,
+and is then kept up by Broyden's rank-one update.
+
+What a cell cannot reach it approaches, up to the bounds, and is told apart by its status.
+
+Source:
+    dong2026, section 3.4 (order of the standard procedure); chandrupatla1997; broyden1965; marquardt1963.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import scipy.optimize.elementwise
+
+from chase_jax.calibration.free import Free
+from chase_jax.calibration.transforms import MARGIN
+from chase_jax.calibration.trial import Outcome
+from chase_jax.checks import require_choice
+
+RUNOFF_TOLERANCE = 0.005  # 1, of the mapped runoff depth
+LEAST_RUNOFF_TOLERANCE = 0.5  # kg m-2 year-1, where half a percent of the map is less
+INDEX_TOLERANCE = 0.01  # 1
+CLOSE = 0.5  # 1, share of the tolerance at which a search ends
+LIMIT = float(np.log1p(-MARGIN) - np.log(MARGIN))  # 1, unknown at which a bound counts as reached
+LONGEST_STEP = 2.0  # 1, of an unknown in one trial
+FIRST_DAMPING, LEAST_DAMPING = 0.1, 1e-6  # 1
+LESS_DAMPING, MORE_DAMPING = 0.3, 10.0  # 1, factors after a trial that is better, and one that is not
+DERIVATIVES = ("always", "first", "never")
+DIFFERENCE = 2.0  # 1, step of an unknown for the first differences; wide, because far off the index feels no factor
+MET, EXCLUDED, NO_TARGET, RUNOFF_OUT_OF_REACH, INDEX_OUT_OF_REACH, BOTH_OUT_OF_REACH, NOT_MET = range(7)
+STATUS = (
+    "target met",
+    "excluded (glacier, lake or water), default kept",
+    "no target on the map, default kept",
+    "runoff depth out of reach, nearest value taken",
+    "baseflow index out of reach, nearest value taken",
+    "runoff depth and baseflow index out of reach, nearest values taken",
+    "target not met",
+)
+
+Evaluate = Callable[[np.ndarray, bool], Outcome]
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """What is to be met, and by how much it may be missed.
+
+    Attributes:
+        values: (signature, cell) runoff depth, kg m-2 year-1, and baseflow index, 1; one of them where one is sought.
+        names: Which of the two they are, `runoff_depth` or `baseflow_index`.
+    """
+
+    values: np.ndarray
+    names: tuple[str, ...]
+
+    @property
+    def tolerance(self) -> np.ndarray:
+        """Tolerances (signature, cell), in the unit of the signature."""
+        runoff = np.maximum(RUNOFF_TOLERANCE * np.abs(self.values), LEAST_RUNOFF_TOLERANCE)
+        is_runoff = np.array([name == "runoff_depth" for name in self.names])[:, None]
+        return np.where(is_runoff, runoff, INDEX_TOLERANCE)
+
+    def residuals(self, outcome: Outcome) -> np.ndarray:
+        """Residuals (signature, cell) in tolerances, 1. Argument: outcome of a trial."""
+        found = np.stack([getattr(outcome, name) for name in self.names])
+        return (found - self.values) / self.tolerance
+
+    def jacobian(self, slopes: np.ndarray) -> np.ndarray:
+        """Derivatives (cell, signature, parameter) of the residuals. Argument: slopes of a trial's outcome."""
+        rows = [("runoff_depth", "baseflow_index").index(name) for name in self.names]
+        return np.moveaxis(slopes[:, rows] / self.tolerance, (0, 1, 2), (2, 1, 0))
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """What a search found.
+
+    Attributes:
+        unknowns: (parameter, cell) best unknowns, 1.
+        residuals: (signature, cell) their residuals in tolerances, 1.
+        jacobian: (cell, signature, parameter) derivatives of the residuals there, exact or by differences; None if
+            the method has none.
+        status: (cell,) one of the codes of `STATUS`.
+    """
+
+    unknowns: np.ndarray
+    residuals: np.ndarray
+    jacobian: np.ndarray | None
+    status: np.ndarray
+
+
+def status_of(goal: Goal, unknowns: np.ndarray, residuals: np.ndarray) -> np.ndarray:
+    """Status (cell,) of every cell: met, out of reach where its own parameter stands at a bound, else not met.
+
+    Args:
+        goal: What is to be met.
+        unknowns: (parameter, cell) unknowns, 1.
+        residuals: (signature, cell) residuals in tolerances, 1.
+    """
+    missed = ~(np.abs(residuals) <= 1.0)
+    beyond = missed & (np.abs(unknowns) >= LIMIT - 0.1)
+    code = {"runoff_depth": RUNOFF_OUT_OF_REACH, "baseflow_index": INDEX_OUT_OF_REACH}
+    status = np.where(missed.any(axis=0), NOT_MET, MET)
+    for name, out in zip(goal.names, beyond, strict=True):
+        status = np.where(out, code[name], status)
+    return np.where(beyond.sum(axis=0) == 2, BOTH_OUT_OF_REACH, status)
+
+
+def standard(evaluate: Evaluate, start: np.ndarray, goal: Goal, sweeps: int = 1, trials: int = 12) -> Fit:
+    """One parameter after the other, each found between its bounds with the others as they are.
+
+    Args:
+        evaluate: Runs a trial of unknowns (parameter, cell); the second argument asks for derivatives.
+        start: (parameter, cell) unknowns to begin with, 1.
+        goal: One signature for every parameter, in the same order.
+        sweeps: How often the parameters are gone through; the paper does it once.
+        trials: Most trials of one parameter after its bounds were tried.
+    """
+    unknowns = np.array(start)
+    share = 1.0 / (1.0 + np.exp(-unknowns))
+    outcome = None
+    for _ in range(sweeps):
+        for row in range(len(goal.names)):
+
+            def miss(value: np.ndarray, cell: np.ndarray, row: int = row) -> np.ndarray:
+                share[row, cell] = value
+                tried = np.log(share) - np.log1p(-share)
+                return goal.residuals(evaluate(tried, False))[row, cell]
+
+            cells = np.arange(unknowns.shape[1])
+            low, high = np.full(cells.size, MARGIN), np.full(cells.size, 1.0 - MARGIN)
+            found = scipy.optimize.elementwise.find_root(
+                miss, (low, high), args=(cells,), tolerances={"fatol": CLOSE}, maxiter=trials
+            )
+            edge = np.where(np.abs(found.f_bracket[0]) <= np.abs(found.f_bracket[1]), low, high)
+            bracketed = np.sign(found.f_bracket[0]) * np.sign(found.f_bracket[1]) <= 0
+            share[row] = np.where(bracketed & np.isfinite(found.x), found.x, edge)
+            unknowns = np.log(share) - np.log1p(-share)
+    outcome = evaluate(unknowns, False)
+    residuals = goal.residuals(outcome)
+    return Fit(unknowns, residuals, None, status_of(goal, unknowns, residuals))
+
+
+def gauss_newton(
+    evaluate: Evaluate,
+    start: np.ndarray,
+    goal: Goal,
+    derivatives: str = "first",
+    trials: int = 12,
+    jacobian: np.ndarray | None = None,
+) -> Fit:
+    """All parameters of a cell together; see the module.
+
+    Args:
+        evaluate: Runs a trial of unknowns (parameter, cell); the second argument asks for derivatives.
+        start: (parameter, cell) unknowns to begin with, 1.
+        goal: The signatures.
+        derivatives: "always" from every run, "first" from the first run and kept up by Broyden's update from then on,
+            or "never", by differences at the beginning.
+        trials: Most runs, those for the first differences not counted.
+        jacobian: (cell, signature, parameter) derivatives to begin with, if they are known and not asked of runs.
+    """
+    require_choice(derivatives, "derivatives", DERIVATIVES)
+    best = np.clip(start, -LIMIT, LIMIT)
+    outcome = evaluate(best, derivatives != "never")
+    residuals = goal.residuals(outcome)
+    if outcome.slopes is not None:
+        jacobian = goal.jacobian(outcome.slopes)
+    elif jacobian is None:
+        jacobian = _differences(evaluate, best, goal, residuals)
+    damping = np.full(best.shape[1], FIRST_DAMPING)
+    for _ in range(trials - 1):
+        open_rows = ~_pressed(jacobian, residuals, best)
+        seeking = np.abs(residuals * open_rows).max(axis=0) > CLOSE
+        step = _step(jacobian, residuals * open_rows, damping, best) * seeking
+        if not (np.abs(step) > 1e-6).any():
+            break
+        tried = best + step
+        outcome = evaluate(tried, derivatives == "always")
+        found = goal.residuals(outcome)
+        better = seeking & ((open_rows * found**2).sum(axis=0) < (open_rows * residuals**2).sum(axis=0))
+        if outcome.slopes is not None:
+            jacobian = np.where(better[:, None, None], goal.jacobian(outcome.slopes), jacobian)
+        else:
+            jacobian = _updated(jacobian, step, found - residuals)
+        best = np.where(better, tried, best)
+        residuals = np.where(better, found, residuals)
+        fallen, grown = np.maximum(LESS_DAMPING * damping, LEAST_DAMPING), MORE_DAMPING * damping
+        damping = np.where(better, fallen, np.where(seeking, grown, damping))
+    return Fit(best, residuals, jacobian, status_of(goal, best, residuals))
+
+
+def _differences(evaluate: Evaluate, at: np.ndarray, goal: Goal, residuals: np.ndarray) -> np.ndarray:
+    """Derivatives (cell, signature, parameter) by one run for every parameter, each step away from the nearer bound."""
+    columns = []
+    for row in range(at.shape[0]):
+        step = np.where(at[row] > 0.0, -DIFFERENCE, DIFFERENCE)
+        moved = at.copy()
+        moved[row] += step
+        columns.append((goal.residuals(evaluate(moved, False)) - residuals) / step)
+    return np.moveaxis(np.stack(columns), (0, 1, 2), (2, 1, 0))
+
+
+def _pressed(jacobian: np.ndarray, residuals: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Signatures (signature, cell) whose own parameter stands at a bound and would have to go beyond it.
+
+    They count no more: what cannot be reached must not be traded for what can.
+    """
+    own = np.einsum("css->sc", jacobian)
+    return (np.abs(at) >= LIMIT - 1e-6) & (own * residuals * at < 0.0)
+
+
+def _step(jacobian: np.ndarray, residuals: np.ndarray, damping: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Damped step (parameter, cell), no longer than allowed and within the bounds.
+
+    Where one parameter is held at its bound, the others answer for it.
+    """
+    r = residuals.T[:, :, None]
+    step = _solve(jacobian, r, damping)
+    beyond = np.abs(at.T + step) > LIMIT
+    held = np.clip(at.T + step, -LIMIT, LIMIT) - at.T
+    moved = r[:, :, 0] + np.einsum("csp,cp->cs", jacobian, np.where(beyond, held, 0.0))
+    rest = _solve(np.where(beyond[:, None, :], 0.0, jacobian), moved[:, :, None], damping)
+    step = np.where(beyond, held, np.where(beyond.any(axis=1, keepdims=True), rest, step))
+    step = np.clip(step, -LONGEST_STEP, LONGEST_STEP)
+    return np.clip(at + step.T, -LIMIT, LIMIT) - at
+
+
+def _solve(jacobian: np.ndarray, r: np.ndarray, damping: np.ndarray) -> np.ndarray:
+    """Solution (cell, parameter) of the damped normal equations; zero for parameters without effect."""
+    transposed = jacobian.swapaxes(1, 2)
+    normal = transposed @ jacobian
+    diagonal = np.einsum("cpp->cp", normal)
+    size = np.maximum(diagonal, 1e-12)
+    eye = np.eye(jacobian.shape[2])
+    return np.linalg.solve(normal + eye * (damping[:, None] * size + (size - diagonal))[:, None, :], -(transposed @ r))[
+        :, :, 0
+    ]
+
+
+def _updated(jacobian: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Broyden's update: the derivatives (cell, signature, parameter) closest to the old ones that explain a step."""
+    length = (step**2).sum(axis=0)
+    unexplained = change.T - np.einsum("csp,pc->cs", jacobian, step)
+    new = jacobian + unexplained[:, :, None] * step.T[:, None, :] / np.maximum(length, 1e-12)[:, None, None]
+    return np.where((length > 1e-8)[:, None, None], new, jacobian)
+
+
+def identifiable(free: Sequence[Free], fit: Fit, goal: Goal, change: float = 0.1, effect: float = 0.005) -> np.ndarray:
+    """Whether (parameter, cell) a relative change of a parameter moves its own target by more than a share of it.
+
+    Args:
+        free: The free parameters, in the order of the signatures.
+        fit: A fit with derivatives.
+        goal: The signatures.
+        change: Relative change of the parameter, 1.
+        effect: Least relative change of the target, 1.
+    """
+    if fit.jacobian is None:
+        raise ValueError("Argument `fit` must hold derivatives, but holds none.")
+    rows = []
+    for row, one in enumerate(free):
+        unknown = fit.unknowns[row]
+        more = one.transform.decode(unknown) * (1.0 + change)
+        moved = np.asarray(one.transform.encode(more)) - unknown
+        effects = np.abs(fit.jacobian[:, row, row] * moved) * goal.tolerance[row]
+        rows.append(effects > effect * np.abs(goal.values[row]))
+    return np.stack(rows)

@@ -1,0 +1,253 @@
+"""A trial: the model with some parameters, run from near its own equilibrium, and the signatures that come out.
+
+A trial repeats the run-in until the stores have taken on what the new parameters make of them, and then runs the
+period whose runoff is judged. It starts from the stores with which the trial before it ended. What the stores still
+gain or lose over the period is reported, because a mean from an aquifer that drains is no runoff depth.
+
+Derivatives go along in forward mode: one tangent for every free parameter, each changing all cells at once. Of closed
+columns, in which no cell sees another, that yields every cell's own derivatives; of the coupled model it yields what a
+common change of all cells does to each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from chase_jax import constants as const
+from chase_jax.calibration import free as free_parameters
+from chase_jax.calibration import targets
+from chase_jax.calibration.free import Free
+from chase_jax.model import budget
+from chase_jax.model.chase import Chase
+from chase_jax.model.containers import State
+from chase_jax.physics import atmosphere
+
+COST_WITH_SLOPES = 5.5  # 1, of a run with the derivatives by two parameters over one without; measured
+LARGEST_DRIFT = 0.01  # 1, of the runoff, above which a cell is not in equilibrium
+SETTLED_SHARE = 0.8  # 1, of the cells; those over deep water tables in dry climates need centuries
+Weather = Callable[[int], tuple[atmosphere.Forcing, int]]
+
+
+class Span:
+    """A span of days in chunks of one length, of which the last days of a chunk may not count.
+
+    Attributes:
+        chunks: Number of chunks.
+        days: Number of days.
+    """
+
+    def __init__(self, read: Weather, chunks: int, days: int) -> None:
+        """A span whose chunk k is `read(k)`: weather with a leading time axis and how many of its days count."""
+        self.read, self.chunks, self.days = read, chunks, days
+
+
+class Outcome(eqx.Module):
+    """What a trial yields.
+
+    Attributes:
+        runoff_depth (cell,): Mean runoff depth, kg m-2 year-1.
+        baseflow_index (cell,): Base flow over total flow of the cell's runoff, 1.
+        drift (cell,): Change of all water in the cell over the period, kg m-2 year-1.
+        cost (): Forward-run equivalents: days run over those of one run-in and the period, times the measured cost of
+            derivatives where they were asked for, 1.
+        slopes (parameter, signature, cell): Derivatives of runoff depth and baseflow index by the unknown of every
+            free parameter; None if they were not asked for.
+    """
+
+    runoff_depth: np.ndarray
+    baseflow_index: np.ndarray
+    drift: np.ndarray
+    cost: np.ndarray
+    slopes: np.ndarray | None = None
+
+    def at(self, cells: np.ndarray) -> Outcome:
+        """The outcome at some cells. Argument: cells (chosen,), 1."""
+        slopes = None if self.slopes is None else self.slopes[..., cells]
+        return Outcome(self.runoff_depth[cells], self.baseflow_index[cells], self.drift[cells], self.cost, slopes)
+
+
+class Simulator:
+    """A model whose parameters can be tried; compiles once without and once with derivatives."""
+
+    def __init__(
+        self, model: Chase, free: Sequence[Free], run_in: Span, period: Span, interval_days: int, cycles: int = 4
+    ) -> None:
+        """A simulator.
+
+        Args:
+            model: The model; all but the free parameters stay as they are.
+            free: Free parameters, whose support is the cell.
+            run_in: Weather before the period, or that of the period itself.
+            period: Weather of the period that is judged.
+            interval_days: Interval of the separation of base flow, days.
+            cycles: How often a trial repeats the run-in at most.
+        """
+        self.model, self.free, self.cycles = model, tuple(free), cycles
+        self._run_in, self._period, self._interval = run_in, period, interval_days
+        self._plain = eqx.filter_jit(self._advance)
+        self._tangents = eqx.filter_jit(self._advance_with_tangents)
+        self._signatures = jax.jit(lambda series: targets.signatures(series, interval_days))
+
+    @property
+    def run_in_days(self) -> int:
+        """Days of one run-in."""
+        return self._run_in.days
+
+    @property
+    def days(self) -> int:
+        """Days of one forward run: the run-in once and the period."""
+        return self._run_in.days + self._period.days
+
+    def equilibrium(self, unknowns: jax.Array, state: State, cycles: int) -> State:
+        """Stores after the run-in was repeated.
+
+        Args:
+            unknowns (parameter, cell): Unknowns of the free parameters, 1.
+            state: Stores at the start.
+            cycles: How often.
+        """
+        for _ in range(cycles):
+            state = self._pass(self._run_in, unknowns, state)[0]
+        return state
+
+    def run(self, unknowns: jax.Array, state: State) -> tuple[Outcome, State]:
+        """Try parameters.
+
+        Args:
+            unknowns (parameter, cell): Unknowns of the free parameters, 1.
+            state: Stores at the start.
+
+        Returns:
+            The outcome and the stores at the end.
+        """
+        cycles, settled = 0, False
+        while cycles < self.cycles and not settled:
+            before = state
+            state, series = self._pass(self._run_in, unknowns, before)
+            settled = self._settled(before, state, series)
+            cycles += 1
+        after, series = self._pass(self._period, unknowns, state)
+        return self._outcome(state, after, self._signatures(jnp.asarray(series)), cycles), after
+
+    def run_with_slopes(self, unknowns: jax.Array, state: State) -> tuple[Outcome, State]:
+        """Try parameters and find the derivatives of what comes out by their unknowns; otherwise as :meth:`run`.
+
+        Args:
+            unknowns (parameter, cell): Unknowns of the free parameters, 1.
+            state: Stores at the start, taken as independent of the parameters.
+        """
+        count = len(self.free)
+        moving = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape), leaf.dtype), state)
+        cycles, settled = 0, False
+        while cycles < self.cycles and not settled:
+            before = state
+            state, moving, series, _ = self._pass_with_tangents(self._run_in, unknowns, before, moving)
+            settled = self._settled(before, state, series)
+            cycles += 1
+        after, _, series, slopes = self._pass_with_tangents(self._period, unknowns, state, moving)
+        rows = []
+        for slope in slopes:
+            found, along = jax.jvp(self._signatures, (jnp.asarray(series),), (jnp.asarray(slope),))
+            rows.append(np.stack([along.runoff_depth, along.baseflow_index]))
+        return self._outcome(state, after, found, cycles, np.stack(rows)), after
+
+    def _settled(self, before: State, after: State, series: np.ndarray) -> bool:
+        """Whether nearly all cells kept their storage over the run-in."""
+        change = self._change(before, after) / len(series)
+        yield_ = np.mean(series, axis=0) * const.SECONDS_PER_DAY
+        return float(np.mean(in_equilibrium(change, yield_, 1.0 / targets.DAYS_PER_YEAR))) >= SETTLED_SHARE
+
+    def _change(self, before: State, after: State) -> np.ndarray:
+        """Change of all water in a cell (cell,), kg m-2."""
+        domain = self.model.domain
+        return np.asarray(budget.storage(domain, after) - budget.storage(domain, before))
+
+    def _outcome(
+        self, before: State, after: State, found: targets.Signatures, cycles: int, slopes: np.ndarray | None = None
+    ) -> Outcome:
+        """Signatures with the drift of the stores and the cost."""
+        drift = self._change(before, after) * (targets.DAYS_PER_YEAR / self._period.days)
+        days = cycles * self._run_in.days + self._period.days
+        cost = days / (self._run_in.days + self._period.days) * (1.0 if slopes is None else COST_WITH_SLOPES)
+        return Outcome(np.asarray(found.runoff_depth), np.asarray(found.baseflow_index), drift, np.array(cost), slopes)
+
+    def _pass(self, span: Span, unknowns: jax.Array, state: State) -> tuple[State, np.ndarray]:
+        """The stores after a span and its daily runoff (day, cell)."""
+        kept = []
+        for k in range(span.chunks):
+            weather, count = span.read(k)
+            state, series = self._plain(self.model, unknowns, state, weather, jnp.asarray(count, jnp.int32))
+            kept.append(np.asarray(series)[:count])
+        return state, np.concatenate(kept)
+
+    def _pass_with_tangents(self, span: Span, unknowns: jax.Array, state: State, moving: State):
+        """The same with tangents (parameter, ...) of the stores and of the runoff."""
+        kept, slopes = [], []
+        for k in range(span.chunks):
+            weather, count = span.read(k)
+            number = jnp.asarray(count, jnp.int32)
+            (state, series), (moving, slope) = self._tangents(self.model, unknowns, state, moving, weather, number)
+            kept.append(np.asarray(series)[:count])
+            slopes.append(np.asarray(slope)[:, :count])
+        return state, moving, np.concatenate(kept), np.concatenate(slopes, axis=1)
+
+    def _advance(self, model: Chase, unknowns: jax.Array, state: State, weather: atmosphere.Forcing, count: jax.Array):
+        """Stores after the first `count` days of a chunk, and the daily runoff of the chunk."""
+        parameters = free_parameters.decode(self.free, tuple(unknowns), model.parameters)
+        tried = eqx.tree_at(lambda m: m.parameters, model, parameters)
+        columns = tried.columns()
+        length = weather.day_of_year.shape[0]
+
+        def day(carry):
+            k, state, series = carry
+            state, fluxes = tried.step(state, jax.tree.map(lambda leaf: leaf[k], weather), columns)
+            return k + 1, state, series.at[k].set(fluxes.runoff)
+
+        start = (jnp.zeros((), jnp.int32), state, jnp.zeros((length, model.domain.cells)))
+        _, state, series = jax.lax.while_loop(lambda carry: carry[0] < count, day, start)
+        return state, series
+
+    def _advance_with_tangents(self, model, unknowns, state, moving, weather, count):
+        """The same with one tangent for each free parameter, which changes it in all cells at once."""
+
+        def along(direction: jax.Array, moving: State):
+            return jax.jvp(
+                lambda u, s: self._advance(model, u, s, weather, count), (unknowns, state), (direction, moving)
+            )
+
+        number = len(self.free)
+        directions = jnp.eye(number)[:, :, None] * jnp.ones((number, number, unknowns.shape[-1]))
+        return jax.vmap(along, out_axes=(None, 0))(directions, moving)
+
+
+def spans(read: Callable[[int, int], atmosphere.Forcing], days: int, longest: int = 31) -> Span:
+    """A span in chunks.
+
+    Args:
+        read: Weather of `count` days from number `day` on, padded to `longest`; a function of day and count.
+        days: Number of days.
+        longest: Days of a chunk.
+    """
+    chunks = -(-days // longest)
+
+    def chunk(k: int) -> tuple[atmosphere.Forcing, int]:
+        count = min(longest, days - k * longest)
+        return read(k * longest, count), count
+
+    return Span(chunk, chunks, days)
+
+
+def in_equilibrium(drift: np.ndarray, runoff: np.ndarray, least: float = 1.0) -> np.ndarray:
+    """Whether stores (cell,) change by less than a hundredth of the runoff, or by less than a small amount.
+
+    Args:
+        drift (cell,): Change of storage, kg m-2 per time.
+        runoff (cell,): Runoff, in the same unit.
+        least: The small amount, in the same unit; 1 mm a year by default.
+    """
+    return np.abs(drift) <= np.maximum(LARGEST_DRIFT * np.abs(runoff), least)

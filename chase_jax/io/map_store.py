@@ -1,0 +1,60 @@
+"""Maps of signatures on the grid of the domain, which calibration is to meet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from chase_jax.checks import require
+from chase_jax.domain.grid import Grid
+from chase_jax.io import store
+from chase_jax.io.domain_store import require_same_grid
+
+INTERVAL = "interval_days"
+
+
+def read_maps(
+    path: str | os.PathLike[str], grid: Grid, names: tuple[str, ...], key: str = "maps.path"
+) -> tuple[dict[str, np.ndarray], int | None]:
+    """Read maps at the cells of the domain.
+
+    Args:
+        path: A file on the grid of the domain.
+        grid: The grid of the domain.
+        names: The variables that must be there.
+        key: The configuration key the path was given by, for messages.
+
+    Returns:
+        (cell,) values by name, NaN where the map has a hole, and the attribute `interval_days` of baseflow_index.
+
+    Raises:
+        InputError: Names file, variable, cell, value and what is allowed.
+    """
+    file = store.local_path(path, key)
+    with store.open_dataset(file) as dataset:
+        require_same_grid(dataset, grid, file, "maps")
+        found, interval = {}, None
+        for name in names:
+            array = store.require_variable(dataset, name, file)
+            require(
+                set(array.dims) == {"y", "x"},
+                f"{file}: variable {name}: has the axes ({', '.join(map(str, array.dims))}); needed are (y, x).",
+            )
+            values = grid.pack(store.canonical(array.transpose("y", "x"), name, file))
+            given = np.flatnonzero(~np.isnan(values))
+            require(
+                given.size > 0, f"{file}: variable {name}: has no value in any cell of the domain; give another map."
+            )
+            here = grid.select(given)
+            store.check_values(values[given], name, file, _place_of(here))
+            found[name] = values
+            if name == "baseflow_index" and INTERVAL in array.attrs:
+                interval = int(array.attrs[INTERVAL])
+    return found, interval
+
+
+def _place_of(grid: Grid) -> Callable[[tuple[int, ...]], str]:
+    """Where a cell of a grid is, by its index."""
+    return lambda index: grid.place(int(index[-1]))

@@ -1,0 +1,62 @@
+"""A small slope is calibrated against the maps that hidden parameters make of it, and the cost is counted."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+import twin_case
+import xarray as xr
+
+from chase_jax import cli
+from chase_jax.io import domain_store, parameter_store
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("twin")
+    return folder, twin_case.write(folder)
+
+
+def calibrated(case, name, *words):
+    """Parameters found, the report at the cells, and the table of trials."""
+    folder, base = case
+    assert cli.main(["calibrate", *base, f"output.directory={folder}/{name}", *words]) == 0
+    place = domain_store.open_domain(folder / "domain.nc")
+    found = parameter_store.read_parameters(folder / name / "parameters.nc", place.grid, "D5")
+    with xr.open_dataset(folder / name / "calibration.nc") as report, xr.open_dataset(folder / "maps.nc") as maps:
+        at = {key: place.grid.pack(report[key].values) for key in report.data_vars if key != "crs"}
+        goal = {key: place.grid.pack(maps[key].values) for key in ("runoff_depth", "baseflow_index")}
+    rows = list(csv.DictReader((folder / name / "trials.csv").open()))
+    return found, at, goal, rows
+
+
+def check(at, goal):
+    """All but a few cells are near both maps; closer ones are a matter of more corrections."""
+    assert np.mean(np.abs(at["runoff_depth"] / goal["runoff_depth"] - 1.0) <= 0.01) >= 0.9
+    assert np.median(np.abs(at["baseflow_index"] - goal["baseflow_index"])) <= 0.012
+
+
+@pytest.mark.slow
+def test_differences_come_near_both_maps_in_the_coupled_model(case):
+    _, at, goal, rows = calibrated(case, "secant", "fit.derivatives=never", "fit.corrections=3")
+    check(at, goal)
+    assert sum(float(row["forward_run_equivalents"]) for row in rows if row["kind"] == "columns") < 20.0
+    assert float(rows[-1]["in_equilibrium"]) > 0.9
+
+
+@pytest.mark.slow
+def test_derivatives_of_the_first_run_come_near_both_maps_in_the_coupled_model(case):
+    _, at, goal, rows = calibrated(case, "gradient", "fit.corrections=3")
+    check(at, goal)
+    assert rows[1]["derivatives"] == "1"
+    assert all(row["derivatives"] == "0" for row in rows[2:])
+
+
+@pytest.mark.slow
+def test_the_procedure_of_the_paper_meets_the_maps_in_closed_columns(case):
+    _, _, _, rows = calibrated(case, "standard", "method=standard", "fit.sweeps=2")
+    last = [row for row in rows if row["kind"] == "columns"][-1]
+    assert float(last["runoff_depth_met"]) >= 0.9
+    assert float(last["baseflow_index_met"]) >= 0.9

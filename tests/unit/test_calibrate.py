@@ -1,0 +1,242 @@
+"""The job of `chase calibrate` with a stand-in for the model's runs: files, restart, refusals."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import small_case
+import xarray as xr
+
+from chase_jax import calibrate, cli
+from chase_jax.calibration import cellwise
+from chase_jax.calibration.trial import Outcome
+from chase_jax.io import domain_store, parameter_store, store
+
+HIDDEN = (0.35, 0.02)  # dcor and baseflow factor that the maps of the stand-in are made of
+
+
+class StandIn:
+    """Runoff and index are functions of the parameters, and of the stores by very little, as in a real trial."""
+
+    calls = 0
+
+    def __init__(self, model, free, run_in, period, interval_days, cycles=4):
+        self.model, self.free = model, tuple(free)
+        self.run_in_days = self.days = period.days
+
+    def equilibrium(self, unknowns, state, cycles):
+        return state
+
+    @staticmethod
+    def values(dcor, factor):
+        return 200.0 + 700.0 * dcor**1.2, 0.9 * (1 - dcor) / (1.0 + 0.02 / factor) + 0.02
+
+    def run(self, unknowns, state, slopes=False):
+        StandIn.calls += 1
+        group = self.free[0].group
+
+        def of(u):
+            dcor, factor = (one.transform.decode(row) for one, row in zip(self.free, u, strict=True))
+            return jnp.stack(self.values(dcor, factor))
+
+        found = np.asarray(of(jnp.asarray(unknowns)))
+        along = None
+        if slopes:
+            step = 1e-6
+            along = np.stack([(np.asarray(of(jnp.asarray(unknowns).at[k].add(step))) - found) / step for k in (0, 1)])
+        if group is not None:
+            found = found[:, np.maximum(group, 0)]
+        cells = found.shape[1]
+        return Outcome(*found, np.zeros(cells), np.array(5.5 if slopes else 1.0), along), state
+
+    def run_with_slopes(self, unknowns, state):
+        return self.run(unknowns, state, slopes=True)
+
+
+def maps(folder, edit=lambda data: data):
+    """Maps of the hidden parameters, changed by `edit`, and the words that name all inputs."""
+    words = small_case.write(folder)
+    place = domain_store.open_domain(folder / "domain.nc")
+    data = domain_store.frame(place.grid)
+    for name, value in zip(("runoff_depth", "baseflow_index"), StandIn.values(*HIDDEN), strict=True):
+        data[name] = domain_store.map_of(place.grid, np.full(place.cells, value))
+    data["baseflow_index"].attrs["interval_days"] = 5
+    store.write_dataset(edit(data), folder / "maps.nc", "A test")
+    return [*words, f"maps.path={folder}/maps.nc"]
+
+
+@pytest.fixture(autouse=True)
+def _stand_in(monkeypatch):
+    monkeypatch.setattr(calibrate, "Simulator", StandIn)
+
+
+def read(folder):
+    place = domain_store.open_domain(folder / "domain.nc")
+    return place, parameter_store.read_parameters(folder / "run" / "parameters.nc", place.grid, "D5")
+
+
+@pytest.mark.parametrize("method", ["standard", "gradient"])
+def test_it_writes_what_the_contract_says(tmp_path, capsys, method):
+    assert cli.main(["calibrate", *maps(tmp_path), f"method={method}"]) == 0
+    assert "target met" in capsys.readouterr().out
+    place, found = read(tmp_path)
+    sought = np.isin(np.arange(place.cells), cellwise_cells(place))
+    np.testing.assert_allclose(found["dcor"][sought], HIDDEN[0], rtol=0.02)
+    np.testing.assert_allclose(np.log10(found["baseflow_factor"][sought] / HIDDEN[1]), 0.0, atol=0.05)
+    assert "manning_roughness" not in found
+    rows = list(csv.DictReader((tmp_path / "run" / "trials.csv").open()))
+    assert rows[0]["kind"] == "spin-up"
+    assert rows[-1]["kind"] == "coupled"
+    assert float(rows[-1]["runoff_depth_met"]) == 1.0
+    with xr.open_dataset(tmp_path / "run" / "calibration.nc") as report:
+        status = place.grid.pack(report["calibration_status"].values)
+        assert report["runoff_depth"].attrs["units"] == "kg m-2 year-1"
+        assert ("dcor_identifiable" in report) == (method == "gradient")
+    np.testing.assert_array_equal(status[sought], cellwise.MET)
+
+
+def cellwise_cells(place):
+    from chase_jax.calibration import columns
+
+    return columns.calibrated_cells(place)
+
+
+def test_holes_of_the_map_keep_their_default_and_are_told(tmp_path, capsys):
+    def edit(data):
+        data["runoff_depth"][1, 1] = np.nan
+        data["runoff_depth"][2, 2] = 5000.0
+        return data
+
+    assert cli.main(["calibrate", *maps(tmp_path, edit)]) == 0
+    told = capsys.readouterr().out
+    assert "1 cells: no target on the map, default kept" in told
+    assert "1 cells: runoff depth and baseflow index out of reach" in told  # all runs off, so nothing is base flow
+    place, found = read(tmp_path)
+    raster = place.grid.unpack(found["dcor"])
+    assert raster[1, 1] == pytest.approx(0.1875)
+    assert raster[2, 2] > 0.99
+
+
+@pytest.mark.parametrize("method", ["standard", "gradient"])
+def test_a_killed_job_ends_with_the_same_numbers(tmp_path, monkeypatch, capsys, method):
+    words = [*maps(tmp_path), f"method={method}"]
+    assert cli.main(["calibrate", *words]) == 0
+    before = StandIn.calls
+    again = [*words, f"output.directory={tmp_path}/again"]
+
+    class Dying(StandIn):
+        def run(self, *given, **named):
+            if StandIn.calls == before + 4:
+                raise KeyboardInterrupt
+            if StandIn.calls == before + 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().run(*given, **named)
+
+    monkeypatch.setattr(calibrate, "Simulator", Dying)
+    assert cli.main(["calibrate", *again]) == 75
+    assert "continue with resume=true" in capsys.readouterr().err
+    with pytest.raises(KeyboardInterrupt):
+        cli.main(["calibrate", *again, "resume=true"])
+    monkeypatch.setattr(calibrate, "Simulator", StandIn)
+    assert cli.main(["calibrate", *again]) == 2
+    assert "unfinished run" in capsys.readouterr().err
+    assert cli.main(["calibrate", *again, "resume=true"]) == 0
+    place = domain_store.open_domain(tmp_path / "domain.nc")
+    one, other = (
+        parameter_store.read_parameters(tmp_path / name / "parameters.nc", place.grid, "D5")
+        for name in ("run", "again")
+    )
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, other[name])
+    tables = [list(csv.DictReader((tmp_path / name / "trials.csv").open())) for name in ("run", "again")]
+    for table in tables:
+        for row in table:
+            row.pop("seconds")
+    assert tables[0] == tables[1]
+    ran = StandIn.calls
+    assert cli.main(["calibrate", *again, "resume=true"]) == 0
+    assert StandIn.calls == ran
+
+
+def test_a_damaged_trial_is_run_again(tmp_path, monkeypatch):
+    words = maps(tmp_path)
+
+    class Dying(StandIn):
+        def run(self, *given, **named):
+            if StandIn.calls == start + 3:
+                raise KeyboardInterrupt
+            return super().run(*given, **named)
+
+    start = StandIn.calls
+    monkeypatch.setattr(calibrate, "Simulator", Dying)
+    with pytest.raises(KeyboardInterrupt):
+        cli.main(["calibrate", *words])
+    monkeypatch.setattr(calibrate, "Simulator", StandIn)
+    newest = sorted((tmp_path / "run" / "trials").iterdir())[-1]
+    newest.write_bytes(b"bad")
+    assert cli.main(["calibrate", *words, "resume=true"]) == 0
+    assert "is damaged or differs" in (tmp_path / "run" / "run.log").read_text()
+
+
+def other_grid(data):
+    return data.assign_coords(x=data["x"] + 250.0)
+
+
+def no_overlap(data):
+    return data.assign(runoff_depth=data["runoff_depth"] * np.nan)
+
+
+def beyond_one(data):
+    return data.assign(baseflow_index=data["baseflow_index"].copy(data=np.full((4, 4), 1.5)))
+
+
+def without_interval(data):
+    del data["baseflow_index"].attrs["interval_days"]
+    return data
+
+
+@pytest.mark.parametrize(
+    ("edit", "words", "told"),
+    [
+        (other_grid, [], "is not that of the domain"),
+        (no_overlap, [], "has no value in any cell of the domain"),
+        (beyond_one, [], "is 1.5 1 at row"),
+        (without_interval, [], "give the interval of the basins"),
+        (without_interval, ["maps.interval_days=4"], "allowed are 3, 5, 7, 9, 11"),
+        (lambda data: data.drop_vars("runoff_depth"), [], "variable runoff_depth: is missing"),
+        (lambda data: data, ["maps.path=nowhere.nc"], "no such file"),
+        (lambda data: data, ["variant=network"], "variant is 'network'"),
+        (lambda data: data, ["target=hydrograf"], "target is 'hydrograf'"),
+    ],
+)
+def test_wrong_input_is_refused_in_one_line(tmp_path, capsys, edit, words, told):
+    assert cli.main(["calibrate", *maps(tmp_path, edit), *words]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run" / "parameters.nc").exists()
+
+
+def test_one_map_is_enough_for_its_own_parameter(tmp_path, capsys, monkeypatch):
+    class Alone(StandIn):
+        def run(self, unknowns, state, slopes=False):
+            dcor = self.free[0].transform.decode(jnp.asarray(unknowns[0]))
+            found = np.stack([np.asarray(200.0 + 700.0 * dcor), np.zeros(dcor.shape)])
+            along = None
+            if slopes:
+                along = np.zeros((1, *found.shape))
+                along[0, 0] = 700.0 * np.asarray(dcor * (1.0 - dcor))
+            if self.free[0].group is not None:
+                found = found[:, np.maximum(self.free[0].group, 0)]
+            return Outcome(*found, np.zeros(found.shape[1]), np.array(1.0), along), state
+
+    monkeypatch.setattr(calibrate, "Simulator", Alone)
+    edit = lambda data: data.drop_vars("baseflow_index")  # noqa: E731
+    assert cli.main(["calibrate", *maps(tmp_path, edit), "target=runoff_depth"]) == 0
+    _, found = read(tmp_path)
+    assert set(found) == {"dcor"}

@@ -1,0 +1,126 @@
+"""The searches of a cell, on functions whose solution is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from chase_jax.calibration import cellwise, free
+from chase_jax.calibration.cellwise import Goal
+from chase_jax.calibration.trial import Outcome
+
+CELLS = 40
+NAMES = ("runoff_depth", "baseflow_index")
+
+
+def share(unknown):
+    return 1.0 / (1.0 + np.exp(-unknown))
+
+
+class Cell:
+    """Runoff grows with the first parameter and a little with the second; the index falls and grows with them."""
+
+    def __init__(self, coupling=0.1):
+        self.base = np.linspace(50.0, 900.0, CELLS)
+        self.coupling, self.trials = coupling, []
+
+    def values(self, unknowns):
+        fast, slow = share(unknowns)
+        runoff = self.base * (1.0 + 1.5 * fast**1.5 + self.coupling * slow)
+        return np.stack([runoff, 0.9 * slow * (1.0 - 0.8 * fast) + 0.05])
+
+    def __call__(self, unknowns, slopes):
+        self.trials.append(slopes)
+        found, along = self.values(unknowns), None
+        if slopes:
+            step = 1e-6
+            moved = [self.values(unknowns + step * np.eye(2)[k][:, None]) for k in range(2)]
+            along = np.stack([(value - found) / step for value in moved])
+        return Outcome(*found, np.zeros(CELLS), np.array(1.0), along)
+
+
+@pytest.fixture
+def hidden():
+    draw = np.random.default_rng(5)
+    return draw.uniform(-2.0, 2.0, (2, CELLS))
+
+
+START = np.full((2, CELLS), -1.0)
+
+
+@pytest.mark.parametrize("derivatives", cellwise.DERIVATIVES)
+def test_gauss_newton_finds_both_parameters(hidden, derivatives):
+    cell = Cell()
+    goal = Goal(cell.values(hidden), NAMES)
+    fit = cellwise.gauss_newton(cell, START, goal, derivatives)
+    assert (np.abs(fit.residuals) <= 1.0).all()
+    assert (fit.status == cellwise.MET).all()
+    assert np.median(np.abs(share(fit.unknowns) - share(hidden))) < 0.01
+    assert len(cell.trials) <= 11
+    assert sum(cell.trials) == {"always": len(cell.trials), "first": 1, "never": 0}[derivatives]
+
+
+def test_standard_finds_one_parameter_after_the_other(hidden):
+    cell = Cell(coupling=0.0)
+    goal = Goal(cell.values(hidden), NAMES)
+    fit = cellwise.standard(cell, START, goal)
+    assert (fit.status == cellwise.MET).all()
+    assert not any(cell.trials)
+    assert len(cell.trials) <= 2 * (12 + 2) + 1
+
+
+def test_standard_misses_runoff_where_the_second_parameter_moves_it_and_a_second_sweep_mends_that(hidden):
+    cell = Cell(coupling=0.3)
+    goal = Goal(cell.values(hidden), NAMES)
+    once, twice = (cellwise.standard(cell, START, goal, sweeps) for sweeps in (1, 3))
+    assert np.mean(np.abs(once.residuals[0]) <= 1.0) < 0.3
+    assert np.mean(np.abs(twice.residuals) <= 1.0) > 0.8
+
+
+@pytest.mark.parametrize("method", ["standard", "gradient"])
+def test_what_cannot_be_reached_is_told_apart_and_approached(hidden, method):
+    cell = Cell()
+    target = cell.values(hidden)
+    target[0, 0], target[1, 1], target[:, 2] = 5.0, 0.99, (1e5, 0.99)
+    goal = Goal(target, NAMES)
+    find = cellwise.standard if method == "standard" else cellwise.gauss_newton
+    fit = find(cell, START, goal)
+    assert fit.status[0] == cellwise.RUNOFF_OUT_OF_REACH
+    assert fit.status[1] == cellwise.INDEX_OUT_OF_REACH
+    assert fit.status[2] == cellwise.BOTH_OUT_OF_REACH
+    assert np.isfinite(fit.unknowns).all()
+    assert (np.abs(fit.unknowns) <= cellwise.LIMIT + 1e-9).all()
+    assert fit.unknowns[0, 0] < -5.0
+    assert fit.unknowns[1, 1] > 5.0
+    if method == "gradient":
+        assert (fit.status[3:] == cellwise.MET).all()
+
+
+def test_one_signature_alone_moves_its_own_parameter(hidden):
+    cell = Cell()
+    goal = Goal(cell.values(np.stack([hidden[0], START[1]]))[:1], NAMES[:1])
+
+    def alone(unknowns, slopes):
+        found = cell(np.concatenate([unknowns, START[1:]]), slopes)
+        slopes = None if found.slopes is None else found.slopes[:1]
+        return Outcome(found.runoff_depth, found.baseflow_index, found.drift, found.cost, slopes)
+
+    for fit in (cellwise.gauss_newton(alone, START[:1], goal), cellwise.standard(alone, START[:1], goal)):
+        assert fit.unknowns.shape == (1, CELLS)
+        assert (fit.status == cellwise.MET).all()
+
+
+def test_a_parameter_without_effect_stays_and_is_not_identifiable(hidden):
+    def deaf(unknowns, slopes):
+        found = Cell()(np.stack([unknowns[0], START[1]]), slopes)
+        if slopes:
+            found.slopes[1] = 0.0
+        return found
+
+    goal = Goal(Cell().values(np.stack([hidden[0], START[1]])), NAMES)
+    goal = Goal(np.stack([goal.values[0], deaf(START, False).baseflow_index]), NAMES)
+    fit = cellwise.gauss_newton(deaf, START, goal, "always")
+    np.testing.assert_allclose(fit.unknowns[1], START[1], atol=1e-9)
+    able = cellwise.identifiable([free.dcor("D5"), free.baseflow_factor()], fit, goal)
+    assert able[0].mean() > 0.9
+    assert not able[1].any()

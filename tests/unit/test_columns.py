@@ -1,0 +1,99 @@
+"""Closed columns: which cells they are, what they keep, and that none sees another."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import valley
+
+from chase_jax.calibration import columns, free, trial
+from chase_jax.checks import InputError
+from chase_jax.model.chase import Chase
+from chase_jax.model.initial import initial_state
+from chase_jax.physics.atmosphere import Forcing
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return Chase.default(valley.valley())
+
+
+def test_glaciers_lakes_and_sinks_are_left_out(whole):
+    d, cells = whole.domain, columns.calibrated_cells(whole.domain)
+    assert 0 < cells.size < d.cells
+    assert not np.isin(np.asarray(d.glacier_cell), cells).any()
+    assert not np.asarray(d.lakes.member)[cells].any()
+    assert not np.asarray(d.drainage.sink)[cells].any()
+    assert (np.asarray(d.land_fraction)[cells] > 0.0).all()
+
+
+def test_a_column_keeps_its_cell_and_loses_its_neighbors(whole):
+    cells = columns.calibrated_cells(whole.domain)[::7]
+    small = columns.closed(whole, cells)
+    assert small.domain.cells == cells.size
+    assert small.domain.faces.edges.size == 0
+    assert bool(small.domain.drainage.outlet.all())
+    assert small.domain.glacier_cell.size == small.domain.lakes.cell.size == 0
+    for one, other in (
+        (small.domain.cell_area, whole.domain.cell_area),
+        (small.domain.bed_depth, whole.domain.bed_depth),
+        (small.parameters.land.soil.sand, whole.parameters.land.soil.sand),
+        (small.parameters.channel.manning_roughness, whole.parameters.channel.manning_roughness),
+    ):
+        np.testing.assert_array_equal(one, other[..., cells])
+    with pytest.raises(InputError, match="at least one cell"):
+        columns.closed(whole, np.zeros(0, int))
+
+
+def test_stores_of_columns_go_back_to_their_cells(whole):
+    cells = columns.calibrated_cells(whole.domain)[::7]
+    state = initial_state(whole)
+    part = initial_state(columns.closed(whole, cells))
+    part = jax.tree.map(lambda leaf: leaf + 1.0, part)
+    joined = columns.with_columns(state, part, cells)
+    np.testing.assert_array_equal(joined.aquifer.storage[cells], part.aquifer.storage)
+    np.testing.assert_array_equal(joined.land.soil.water[:, cells], part.land.soil.water)
+    others = np.setdiff1d(np.arange(whole.domain.cells), cells)
+    np.testing.assert_array_equal(joined.aquifer.storage[others], state.aquifer.storage[others])
+    np.testing.assert_array_equal(joined.water.volume, state.water.volume)
+
+
+def weather(cells, days=31):
+    """Rain every third day on mild days."""
+    rain = np.where(np.arange(days) % 3 == 0, 2e-4, 0.0)[:, None] * np.ones(cells)
+    full = {
+        name: jnp.full((days, cells), value)
+        for name, value in {
+            "air_temperature": 285.0,
+            "shortwave_down": 180.0,
+            "longwave_down": 0.0,
+            "specific_humidity": 0.006,
+            "air_pressure": 9e4,
+            "wind_speed": 2.0,
+            "diurnal_range": 8.0,
+        }.items()
+    }
+    return Forcing(precipitation=jnp.asarray(rain), day_of_year=jnp.arange(100.0, 100.0 + days), **full)
+
+
+def test_no_column_sees_another_and_a_trial_tells_its_drift(whole):
+    cells = columns.calibrated_cells(whole.domain)[::7]
+    small = columns.closed(whole, cells)
+    span = trial.spans(lambda day, count: weather(cells.size), 31)
+    parameters = (free.dcor("D5"), free.baseflow_factor())
+    simulator = trial.Simulator(small, parameters, span, span, 5, cycles=1)
+    usual = jnp.stack([one.encode(small.parameters) for one in parameters])
+    state = initial_state(small)
+    one, after = simulator.run(usual, state)
+    other, _ = simulator.run(usual.at[0, 2].add(1.0), state)
+    apart = np.arange(cells.size) != 2
+    np.testing.assert_array_equal(other.runoff_depth[apart], one.runoff_depth[apart])
+    np.testing.assert_array_equal(other.baseflow_index[apart], one.baseflow_index[apart])
+    assert other.runoff_depth[2] > one.runoff_depth[2]
+    assert float(one.cost) == 1.0
+    # water that came less water that went is the drift; what evaporates is the difference, and none condenses here
+    rain = 2e-4 * 11 / 31 * 86400.0 * 365.2425
+    assert (one.drift < rain - one.runoff_depth).all()
+    assert np.isfinite(np.asarray(after.aquifer.storage)).all()
