@@ -26,24 +26,33 @@ LARGEST_HASHED = 500_000_000  # bytes; beyond it a file is known by its size, be
 
 
 @dataclasses.dataclass(frozen=True)
-class Inputs:
-    """All that a run reads, read and checked.
+class MapInputs:
+    """What stands on the map, read and checked.
 
     Attributes:
         domain: The domain.
-        forcing: Weather of the period.
-        warmup: Weather of the run-in, None without one.
         parameters: (cell,) values of calibrated parameters by name, of those that are given.
         gauges: The gauges; the table may be empty.
         paths: The files by key; keys without a file are absent.
     """
 
     domain: Domain
-    forcing: forcing_store.Reader
-    warmup: forcing_store.Reader | None
     parameters: Mapping[str, np.ndarray]
     gauges: gauge_store.Gauges
     paths: Mapping[str, pathlib.Path]
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs(MapInputs):
+    """All that a run reads, read and checked.
+
+    Attributes:
+        forcing: Weather of the period.
+        warmup: Weather of the run-in, None without one.
+    """
+
+    forcing: forcing_store.Reader
+    warmup: forcing_store.Reader | None
 
 
 class Program(Protocol):
@@ -112,7 +121,27 @@ def inputs(config: Config, demo_folder: pathlib.Path) -> Inputs:
     parameters = _parameters(config, paths, domain)
     if "initial" in paths:
         store.local_path(paths["initial"], "initial.path")
-    return Inputs(domain, forcing, warmup, parameters, gauges, paths)
+    return Inputs(domain, parameters, gauges, paths, forcing, warmup)
+
+
+def map_inputs(config: Config) -> MapInputs:
+    """Read and check what stands on the map: domain, gauges and parameters, without weather.
+
+    Args:
+        config: A checked configuration that names a domain and no weather, observations or initial state.
+
+    Raises:
+        InputError: Names key or file, variable, place, value, what is allowed and what to do.
+    """
+    require(bool(config.domain.path), "domain.path is empty; scope=domain needs a domain, give it as domain.path=...")
+    for name in ("forcing", "observations", "initial"):
+        given = getattr(config, name).path
+        require(not given, f"{name}.path is given but scope=domain does not read it; leave it out or set scope=all.")
+    named = {name: getattr(config, name).path for name in ("domain", "parameters", "gauges")}
+    paths = {name: store.local_path(path, f"{name}.path") for name, path in named.items() if path}
+    domain = domain_store.open_domain(paths["domain"])
+    gauges = gauge_store.read_gauges(paths["gauges"], domain.grid) if "gauges" in paths else gauge_store.no_gauges()
+    return MapInputs(domain, _parameters(config, paths, domain), gauges, paths)
 
 
 def _check_places(file: pathlib.Path, gauges: gauge_store.Gauges, seen: np.ndarray, domain: Domain) -> None:

@@ -170,25 +170,29 @@ def _signatures(config: Any) -> None:
     print(signature_study.run(config, basins, tell))
 
 
-def _raw_data(config: Any) -> pathlib.Path:
-    """The folder of raw data."""
+def _raw_data(config: Any, needed: bool = True) -> pathlib.Path | None:
+    """The folder of raw data; None where it is neither given nor needed."""
     root = config.data.root or os.environ.get("CHASE_DATA")
-    require(bool(root), "data.root is empty; give the folder of raw data as data.root=... or in CHASE_DATA.")
-    source = pathlib.Path(str(root)).expanduser()
-    require(source.is_dir(), f"data.root: {source}: no such folder; correct data.root or CHASE_DATA.")
+    require(
+        bool(root) or not needed, "data.root is empty; give the folder of raw data as data.root=... or in CHASE_DATA."
+    )
+    source = pathlib.Path(str(root)).expanduser() if root else None
+    require(source is None or source.is_dir(), f"data.root: {source}: no such folder; correct data.root or CHASE_DATA.")
     return source
 
 
 def _prepare(config: Any) -> None:
+    from chase_jax.config import options
+
     recipe = load_recipe(config.recipe)
-    source = _raw_data(config)
+    source = _raw_data(config, getattr(importlib.import_module(recipe.__module__), "NEEDS_DATA", True))
     target = pathlib.Path(config.output.directory).expanduser()
     kept = target / "domain.nc"
     require(
         config.output.overwrite or not kept.exists(),
         f"output.directory: {target}: holds a data folder; choose another or set output.overwrite=true.",
     )
-    recipe(source, target, lambda text: print(text, file=sys.stderr))
+    recipe(source, target, lambda text: print(text, file=sys.stderr), **options(config, config.recipe))
     print(f"data folder: {target}")
 
 
@@ -211,7 +215,10 @@ def recipes(offers: str = "prepare") -> list[str]:
 
 
 def load_recipe(name: str | None, offers: str = "prepare") -> Callable[..., Any]:
-    """A function of a recipe: `prepare(data_root, output_directory, progress)` or `basins(data_root, progress)`.
+    """A function of a recipe.
+
+    That is `prepare(data_root, output_directory, progress, **options)` or `basins(data_root, progress)`. A recipe with
+    `NEEDS_DATA = False` takes None for `data_root`.
 
     Raises:
         InputError: If there is no such recipe, or it needs a package that is not installed.

@@ -178,10 +178,27 @@ class Config:
 
 
 @dataclasses.dataclass
+class Check(Config):
+    """The keys of `chase check`."""
+
+    scope: str = key("all", "what is checked: all inputs of a run, or the domain without weather", ("all", "domain"))
+
+
+@dataclasses.dataclass
+class ChinaLike:
+    """The recipe `china_like`."""
+
+    cells: int = key(100_000, "land cells of the generated domain, about", low=400, high=9_600_000)
+    seed: int = key(1, "seed of the generated terrain and weather", low=0)
+    resolution: float = key(1000.0, "width of a cell, m", low=100, high=20_000)
+
+
+@dataclasses.dataclass
 class Prepare(Config):
-    """The keys of `chase prepare`."""
+    """The keys of `chase prepare`; a group of the name of a recipe holds what that recipe alone takes."""
 
     recipe: str | None = key(None, "name of the recipe, a module of data_prep")
+    china_like: ChinaLike = dataclasses.field(default_factory=ChinaLike)
 
 
 @dataclasses.dataclass
@@ -271,7 +288,7 @@ class Calibrate(Config):
 
 
 SCHEMAS: dict[str, type[Config]] = {
-    "simulate": Config, "check": Config, "prepare": Prepare, "signatures": Signatures, "calibrate": Calibrate,
+    "simulate": Config, "check": Check, "prepare": Prepare, "signatures": Signatures, "calibrate": Calibrate,
     "evaluate": Config,
 }  # fmt: skip
 
@@ -434,6 +451,12 @@ def flat(config: Config) -> dict[str, Any]:
             value = getattr(value, part)
         result[name] = value
     return result
+
+
+def options(config: Config, group: str) -> dict[str, Any]:
+    """The keys and values of a group; none if there is no such group."""
+    found = getattr(config, group, None)
+    return dataclasses.asdict(found) if dataclasses.is_dataclass(found) else {}  # type: ignore[arg-type]
 
 
 def dump(config: Config) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import pathlib
 
 import numpy as np
@@ -12,10 +11,9 @@ import xarray as xr
 from chase_jax.checks import require
 from chase_jax.io import store
 from chase_jax.io.forcing_store import LAPSE_RATE
-from data_prep import generator
+from data_prep import generator, vectors
 
 EARTH_RADIUS = 6.371e6  # m
-POLYGON = 5  # code of a polygon in a shapefile
 
 
 def elevation_bands(
@@ -47,7 +45,7 @@ def bands_of_outline(
 
     Args:
         terrain: A raster that rasterio reads, altitude in m.
-        outline: A shapefile with one polygon.
+        outline: A shapefile or GeoPackage with the polygons of the glacier.
         width: Width of a band, m.
 
     Returns:
@@ -60,28 +58,13 @@ def bands_of_outline(
         require(path.is_file(), f"{path}: is missing; check `data.root`.")
     with rasterio.open(terrain) as dataset:
         altitude, transform = dataset.read(1), dataset.transform
-    polygon = {"type": "Polygon", "coordinates": read_polygon(outline)}
-    inside = rasterio.features.geometry_mask([polygon], altitude.shape, transform, invert=True)
+    polygons, _ = vectors.read_polygons(outline)
+    inside = rasterio.features.geometry_mask(polygons, altitude.shape, transform, invert=True)
     latitude = transform.f + (np.arange(len(altitude)) + 0.5) * transform.e
     side = np.deg2rad(np.array([transform.a, -transform.e])) * EARTH_RADIUS
     area = (side[0] * side[1] * np.cos(np.deg2rad(latitude)))[:, None]
     middle = float(np.average(np.broadcast_to(latitude[:, None], altitude.shape)[inside]))
     return *elevation_bands(altitude, area, inside, width), middle
-
-
-def read_polygon(path: pathlib.Path) -> list[np.ndarray]:
-    """The rings (point, 2) of the first polygon of a shapefile: the outer one, then holes.
-
-    Args:
-        path: The file that ends in .shp, as ESRI's technical description of 1998 has it.
-    """
-    content = path.read_bytes()[108:]  # a file header of 100 bytes and a record header of 8
-    kind = int.from_bytes(content[:4], "little")
-    require(kind == POLYGON, f"{path}: must begin with a polygon, but begins with shape type {kind}.")
-    rings, points = np.frombuffer(content, "<i4", 2, 36)
-    starts = np.append(np.frombuffer(content, "<i4", rings, 44), points)
-    place = np.frombuffer(content, "<f8", 2 * points, 44 + 4 * rings).reshape(-1, 2)
-    return [place[a:b] for a, b in itertools.pairwise(starts)]
 
 
 def daily_climate(

@@ -11,11 +11,17 @@ idea of the cell outlet tracing method (reed2003) with the repairs listed in :cl
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from chase_jax.checks import require
+
 OUTLET, SINK = 0, 255
+LONGEST_DETOUR = 8  # cells, to mend a link; choice of this project
+PIT = 5  # of PCRaster, whose other codes are the keys of a number pad
+PCRASTER = {1: 8, 2: 4, 3: 2, 4: 16, 6: 1, 7: 32, 8: 64, 9: 128}  # to ESRI D8
 STEPS = {1: (0, 1), 2: (1, 1), 4: (1, 0), 8: (1, -1), 16: (0, -1), 32: (-1, -1), 64: (-1, 0), 128: (-1, 1)}
 CODES = {step: code for code, step in STEPS.items()}
 
@@ -26,7 +32,8 @@ class Corrections:
 
     Kinds: `invalid code`, `flow to inactive cell`, `loop`, `crossing path` (the fine path clips a neighbour before it
     joins another), `broken link` (the fine path leaves the neighbourhood without meeting an exit; the first
-    neighbour it enters is taken), `unconnected cell` (an active cell whose water cannot reach any outlet or sink).
+    neighbour it enters is taken), `detour` (a link mended by :func:`reconnect`), `unconnected cell` (an active cell
+    whose water cannot reach any outlet or sink), `second way out of a lake`.
     """
 
     rows: list[dict] = field(default_factory=list)
@@ -49,6 +56,41 @@ class Corrections:
             largest = "" if np.isnan(areas).all() else f", largest upstream area {np.nanmax(areas):.1f} km2"
             lines.append(f"{kind}: {number} cells{largest}")
         return "\n".join(lines) or "no corrections"
+
+
+def from_pcraster(ldd: np.ndarray, active: np.ndarray) -> np.ndarray:
+    """ESRI D8 codes of a local drain direction map of PCRaster.
+
+    A pit becomes an inland sink if all its neighbours are active, else an outlet. Codes that are none stay what they
+    are, for :func:`repair` to find.
+
+    Args:
+        ldd (row, column): Keys of a number pad, 1: 8 north, 6 east, 2 south, 4 west, 5 pit.
+        active (row, column): True inside the domain.
+    """
+    around = np.pad(active, 1)
+    inland = np.ones(active.shape, bool)
+    for down, right in STEPS.values():
+        inland &= around[1 + down : around.shape[0] - 1 + down, 1 + right : around.shape[1] - 1 + right]
+    code = np.where(active, ldd, 0).astype(int)
+    direction = np.where((code >= 1) & (code <= 9), 0, 3)  # 3 is no D8 code
+    for key, esri in PCRASTER.items():
+        direction[code == key] = esri
+    direction[(code == PIT) & inland] = SINK
+    return np.where(active, direction, OUTLET)
+
+
+def open_ends(direction: np.ndarray, active: np.ndarray) -> np.ndarray:
+    """Directions with an outlet wherever water leaves the active cells, as at a coast or the edge of a map.
+
+    Args:
+        direction (row, column): D8 codes, 1.
+        active (row, column): True inside the domain.
+    """
+    target = receivers(direction)
+    ends = (target < 0) | ~active.ravel()[np.maximum(target, 0)]
+    ends = ends.reshape(active.shape) & np.isin(direction, list(STEPS))
+    return np.where(active & ~ends, direction, OUTLET)
 
 
 def receivers(direction: np.ndarray) -> np.ndarray:
@@ -179,6 +221,20 @@ def _redirect(cell, kind, fixed, active, altitude, target, corrections, cell_are
     target[cell] = receivers(fixed)[cell]
 
 
+def carve(receiver: np.ndarray, altitude: np.ndarray) -> np.ndarray:
+    """Altitudes (cell,), m, lowered where needed so that no cell lies above one that drains into it.
+
+    Args:
+        receiver (cell,): Flat index of the receiving cell, -1 for none.
+        altitude (cell,): Altitude, m.
+    """
+    carved = altitude.astype(float).copy()
+    for front in drainage_fronts(receiver)[0]:
+        giving = front[receiver[front] >= 0]
+        np.minimum.at(carved, receiver[giving], carved[giving])
+    return carved
+
+
 def river_profile(
     receiver: np.ndarray, altitude: np.ndarray, upstream_area: np.ndarray, length: np.ndarray
 ) -> np.ndarray:
@@ -253,6 +309,31 @@ def upscale(
     shape = (direction.shape[0] // factor, direction.shape[1] // factor)
     row, column = np.indices(direction.shape)
     block = (row // factor * shape[1] + column // factor).ravel()
+    return upscale_to(direction, active, block, shape, corrections, cell_area)
+
+
+def upscale_to(
+    direction: np.ndarray,
+    active: np.ndarray,
+    block: np.ndarray,
+    shape: tuple[int, int],
+    corrections: Corrections,
+    cell_area: float,
+    place: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Upscaled:
+    """As :func:`upscale`, onto any coarse raster, such as one in another projection.
+
+    Args:
+        direction (row, column): Fine D8 codes without loops, 1.
+        active (row, column): True for fine cells of the domain.
+        block (fine cell,): Flat index of the coarse cell that every fine cell lies in.
+        shape: Rows and columns of the coarse raster.
+        corrections: Record that every change is added to.
+        cell_area: Area of a fine cell, km2; the mean if they differ.
+        place: Northing and easting (fine cell,) of the fine cells in any unit, which then is that of the lengths; rows
+            and columns if None.
+    """
+    place = np.divmod(np.arange(active.size), active.shape[1]) if place is None else place
     inside = active.ravel()
     receiver = np.where(inside, receivers(direction), -1)
     receiver[(receiver >= 0) & ~inside[np.maximum(receiver, 0)]] = -1
@@ -261,7 +342,8 @@ def upscale(
     exits = np.full(shape[0] * shape[1], -1)
     rising = np.flatnonzero(inside)[np.argsort(upstream[inside], kind="stable")]
     exits[block[rising]] = rising  # the last one written is the largest
-    coarse_active = np.bincount(block, weights=inside, minlength=exits.size) >= 0.5 * factor * factor
+    members = np.bincount(block, minlength=exits.size)
+    coarse_active = (members > 0) & (np.bincount(block, weights=inside, minlength=exits.size) >= 0.5 * members)
     coarse_active[block[inside & (receiver < 0)]] = True
     is_exit = np.zeros(inside.size, bool)
     is_exit[exits[coarse_active]] = True
@@ -277,7 +359,7 @@ def upscale(
             codes[cell] = SINK if direction.flat[path[-1]] == SINK else OUTLET
         elif entered and is_exit[path[-1]]:
             codes[cell] = _code(cell, int(block[path[-1]]), shape)
-            lengths[cell] = _length(path, direction.shape[1])
+            lengths[cell] = _length(path, place)
             if len(entered) > 1:
                 corrections.add("crossing path", *note, codes[cell], area)
         elif entered:
@@ -292,6 +374,90 @@ def upscale(
     return Upscaled(
         codes.reshape(shape), on, np.where(on, exits.reshape(shape), -1), lengths.reshape(shape), exit_upstream
     )
+
+
+def unit_catchments(receiver: np.ndarray, exits: np.ndarray) -> np.ndarray:
+    """Number of the first exit that every fine cell drains through, itself included, -1 where none.
+
+    Args:
+        receiver (fine cell,): Flat index of the receiving fine cell, -1 for none.
+        exits (number,): Flat index of the fine cell that is the exit of each number, -1 for numbers without one.
+    """
+    found = np.full(receiver.size, -1)
+    found[exits[exits >= 0]] = np.flatnonzero(exits >= 0)
+    for front in reversed(drainage_fronts(receiver)[0]):
+        open_ = front[(found[front] < 0) & (receiver[front] >= 0)]
+        found[open_] = found[receiver[open_]]
+    return found
+
+
+def reconnect(coarse: Upscaled, receiver: np.ndarray, corrections: Corrections, cell_area: float) -> Upscaled:
+    """Mend links that lead elsewhere than the fine path does, where a detour of a few cells leads there too.
+
+    A fine path may cross its neighbours beside their exits, which belong to larger rivers, so that the next exit on it
+    lies further away. Its cell is then sent to the neighbour from which the coarse network leads to that exit, the one
+    whose detour spoils least: the sum of the accumulations on it that grow by more than 3 %.
+
+    Args:
+        coarse: The coarse network.
+        receiver (fine cell,): Flat index of the receiving fine cell, -1 for none.
+        corrections: Record that changes are added to.
+        cell_area: Area of a fine cell, km2.
+    """
+    direction, exits = coarse.direction.copy(), coarse.exit.ravel()
+    target, upstream = receivers(direction), np.nan_to_num(coarse.upstream.ravel())
+    unit = unit_catchments(receiver, exits)
+    below = np.where(exits >= 0, receiver[np.maximum(exits, 0)], -1)
+    following = np.where(below >= 0, unit[np.maximum(below, 0)], -1)
+    lost = np.flatnonzero((following >= 0) & (target >= 0) & (following != target))
+    rows, columns = direction.shape
+    for cell in lost[np.argsort(-upstream[lost], kind="stable")]:
+        row, column = divmod(int(cell), columns)
+        least, code = np.inf, None
+        for candidate, (down, right) in STEPS.items():
+            if not (0 <= row + down < rows and 0 <= column + right < columns):
+                continue
+            here = (row + down) * columns + column + right
+            detour: list[int] = []
+            while here not in (-1, cell, following[cell]) and exits[here] >= 0 and len(detour) < LONGEST_DETOUR:
+                detour.append(here)
+                here = target[here]
+            cost = sum(upstream[passed] for passed in detour if upstream[cell] > 0.03 * upstream[passed])
+            if here == following[cell] and cost < least and not _leads_to(here, int(cell), target):
+                least, code = cost, candidate
+        if code is not None and code != direction[row, column]:
+            corrections.add("detour", (row, column), direction[row, column], code, upstream[cell] * cell_area)
+            direction[row, column] = code
+            target[cell] = cell + STEPS[code][0] * columns + STEPS[code][1]
+    return dataclasses.replace(coarse, direction=direction)
+
+
+def _leads_to(start: int, wanted: int, target: np.ndarray) -> bool:
+    """Whether water from one cell comes through another one."""
+    while start >= 0 and start != wanted:
+        start = int(target[start])
+    return start == wanted
+
+
+def snap(upstream_area: np.ndarray, row: int, column: int, area: float, reach: int = 1) -> tuple[int, int]:
+    """The cell near a gauge whose upstream area is nearest to the gauge's own, by ratio.
+
+    Args:
+        upstream_area (row, column): Area that drains through a cell, any unit; NaN or 0 outside the domain.
+        row: Row of the cell that the gauge stands in.
+        column: Its column.
+        area: Drainage area of the gauge, in the same unit.
+        reach: How many cells away it may be.
+    """
+    require(area > 0.0, f"Argument `area` must be above 0, but is {area:g}.")
+    top, left = max(row - reach, 0), max(column - reach, 0)
+    window = upstream_area[top : row + reach + 1, left : column + reach + 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        misfit = np.abs(np.log(window / area))
+    misfit = np.where(np.isfinite(misfit), misfit, np.inf)
+    require(bool(np.isfinite(misfit).any()), f"No cell of the domain lies near row {row}, column {column}.")
+    down, right = np.unravel_index(int(np.argmin(misfit)), window.shape)
+    return top + int(down), left + int(right)
 
 
 def _path_to_exit(start, receiver, block, is_exit, shape):
@@ -309,10 +475,9 @@ def _path_to_exit(start, receiver, block, is_exit, shape):
     return path
 
 
-def _length(path, columns):
-    """Length of a path of flat indices, in cells."""
-    row, column = np.divmod(np.asarray(path), columns)
-    return float(np.hypot(np.diff(row), np.diff(column)).sum())
+def _length(path, place):
+    """Length of a path of flat indices, in the unit of their places."""
+    return float(np.hypot(np.diff(place[0][path]), np.diff(place[1][path])).sum())
 
 
 def _code(cell, neighbor, shape):

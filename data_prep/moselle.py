@@ -40,7 +40,7 @@ import xarray as xr
 
 from chase_jax.checks import require
 from chase_jax.io import inputs, store
-from data_prep import completion, hydrography, landcover, rasters, soil, weather
+from data_prep import channels, completion, hydrography, landcover, outputs, rasters, relief, soil, weather
 
 CRS = "EPSG:3035"
 FACTOR = 2  # fine cells of 500 m per cell of the domain
@@ -60,9 +60,6 @@ DERIVED = {
 AQUIFER_THICKNESS = 50.0  # m, weathered and fissured part of consolidated sediments; choice of this project
 SPECIFIC_YIELD = 0.05  # 1, consolidated sediments; choice of this project
 AQUIFER_CONDUCTIVITY = 1e-5  # m s-1, upper range of fissured limestone and sandstone, gleeson2014
-BANKFULL_RATIO = 5.0  # 1, bankfull over mean flow; choice of this project
-WIDTH_FACTOR, LEAST_WIDTH = 5.0, 5.0  # m (m3 s-1)-1/2 and m; andreadis2013 gives 7.2 with a range of 2.6 to 20
-DEPTH_FACTOR, LEAST_DEPTH = 0.27, 0.5  # m (m3 s-1)-0.3 and m; andreadis2013
 
 
 def prepare(
@@ -83,8 +80,7 @@ def prepare(
     """
     source, target = pathlib.Path(data_root) / "moselle", pathlib.Path(output_directory)
     require(source.is_dir(), f"{source}: is missing; set `data.root` to the folder that holds `moselle`.")
-    names = {"domain": "domain.nc", "forcing": "forcing.nc", "gauges": "gauges.csv", "observations": "observations.nc"}
-    names |= {"corrections": "corrections.csv", "report": "preparation.txt"}
+    names = {"forcing": "forcing.nc", "gauges": "gauges.csv", "observations": "observations.nc"}
     paths = {role: target / name for role, name in names.items()}
 
     progress("weather: reading and completing")
@@ -92,8 +88,6 @@ def prepare(
     store.write_dataset(forcing.drop_vars("potential_evapotranspiration"), paths["forcing"], "Upper Moselle: weather")
     progress("domain: drainage, soils, land cover")
     domain, corrections, gauge, report = build_domain(source, forcing)
-    store.write_dataset(domain, paths["domain"], "Upper Moselle at Perl, 1 km")
-    store.write_text(pd.DataFrame(corrections.rows).to_csv(index=False), paths["corrections"])
     progress("gauge")
     inputs.write_gauges(paths["gauges"], [gauge])
     time, discharge = read_discharge(source / "gauge" / f"{GAUGE}.txt")
@@ -102,9 +96,8 @@ def prepare(
     means = "\n".join(f"mean {name}: {value}" for name, value in _means(forcing, domain).items())
     depth = np.nanmean(discharge) * weather.SECONDS_PER_DAY * 365.25 / (float(str(gauge["area_km2"])) * 1e3)
     report += f"\n{means}\nobserved runoff depth {time[0]:%Y} to {time[-1]:%Y}: {depth:.0f} mm per year\n"
-    store.write_text(report, paths["report"])
-    progress(report.strip())
-    return paths
+    title = "Upper Moselle at Perl, 1 km"
+    return paths | outputs.write_domain(domain, target, title, corrections, report, progress)
 
 
 def read_weather(source: pathlib.Path) -> xr.Dataset:
@@ -185,20 +178,14 @@ def build_domain(
     outlet = int(np.flatnonzero(coarse.exit.ravel() == fine_outlet)[0])
     connected = hydrography.catchment(receiver, outlet)
     require(bool((connected | ~flat).all()), "Argument `fdir` must connect all cells to the gauge, but does not.")
-    straight = np.where(np.isin(coarse.direction, [2, 8, 32, 128]), np.sqrt(2.0), 1.0) * size
-    length = np.where(np.isfinite(coarse.length), coarse.length * terrain.cell_size, straight)
-    upstream_area = hydrography.accumulate(receiver, flat * size * size)
-    at_exit = np.where(flat, terrain.values.ravel()[coarse.exit.ravel()], np.nan)
-    profile = np.full(flat.size, np.nan)
-    profile[flat] = hydrography.river_profile(
-        _renumber(receiver, flat), at_exit[flat], upstream_area[flat] / 1e6, length.ravel()[flat]
-    )
-
+    slope = rasters.block_mean(np.tan(np.deg2rad(grids["slope"].values)), FACTOR)
+    land = relief.from_fine(coarse, inside, terrain.values, slope, FACTOR, terrain.cell_size)
     x, y = terrain.x.reshape(-1, FACTOR).mean(1), terrain.y.reshape(-1, FACTOR).mean(1)
     climate = _climate(forcing, x, y)
-    runoff = climate["mean_precipitation"] - _pike_evaporation(climate)
+    rain, demand = climate["mean_precipitation"], climate["mean_potential_evapotranspiration"]
+    runoff = rain - channels.pike_evaporation(rain, demand)  # only channel sizes hang on it
     mean_flow = hydrography.accumulate(receiver, np.where(flat, runoff.ravel(), 0) / 1e3 * size * size)
-    bankfull = BANKFULL_RATIO * mean_flow.reshape(active.shape) / (365.25 * weather.SECONDS_PER_DAY)
+    width, depth = channels.width_and_depth(mean_flow.reshape(active.shape) / (365.25 * weather.SECONDS_PER_DAY))
     texture = soil.column_texture(soil.read_horizons(source / "morph" / "soil_classdefinition.txt"))
     sand, clay = (rasters.block_mean(part, FACTOR) for part in soil.map_texture(grids["soil_class"].values, texture))
     leaf_table = landcover.read_leaf_area(source / "morph" / "LAI_classdefinition.txt")
@@ -206,14 +193,9 @@ def build_domain(
         [rasters.block_mean(part, FACTOR) for part in landcover.map_leaf_area(grids["LAI_class"].values, leaf_table)]
     )
     ones = np.ones(active.shape)
-    altitude = profile.reshape(active.shape)
-    depth = np.maximum(DEPTH_FACTOR * bankfull**0.3, LEAST_DEPTH)
-    slope = rasters.block_mean(np.tan(np.deg2rad(grids["slope"].values)), FACTOR)
-    hillside = slope * size * size / (4.0 * length)
-    surface = np.fmax(rasters.block_mean(np.where(inside, terrain.values, np.nan), FACTOR), altitude + hillside)
     fields = {
-        "surface_altitude": surface,
-        "channel_bed_altitude": altitude - depth,
+        "surface_altitude": land.surface,
+        "channel_bed_altitude": land.river - depth,
         "cell_area": size * size * ones,
         "sand_fraction": sand,
         "clay_fraction": clay,
@@ -221,19 +203,18 @@ def build_domain(
         "aquifer_thickness": AQUIFER_THICKNESS * ones,
         "specific_yield": SPECIFIC_YIELD * ones,
         "aquifer_conductivity": AQUIFER_CONDUCTIVITY * ones,
-        "channel_width": np.maximum(WIDTH_FACTOR * np.sqrt(bankfull), LEAST_WIDTH),
+        "channel_width": width,
         "channel_depth": depth,
-        "channel_length": length,
+        "channel_length": land.length,
         **climate,
         "mean_altitude": rasters.block_mean(terrain.values, FACTOR),
         "mean_slope": slope,
         "mean_clay_fraction": clay,
         "mean_leaf_area_index": leaf_area.mean(0),
     }
-    fields = {name: np.where(active, values, np.nan) for name, values in fields.items()}
     codes = {"active": active, "flow_direction": coarse.direction}
     codes["vegetation_class"] = rasters.block_majority(landcover.usgs_class(grids["LAI_class"].values), FACTOR)
-    domain = inputs.raster(fields | {name: np.where(active, code, 0) for name, code in codes.items()}, x, y, CRS)
+    domain = outputs.domain_dataset(fields | codes, x, y, CRS)
     domain["leaf_area_index"].attrs["comment"] = "One-sided; woody classes of the source table halved"
     domain["surface_altitude"].attrs["comment"] = "Mean of the cell, at least that of hillsides above the channel"
     domain["channel_bed_altitude"].attrs["comment"] = (
@@ -242,13 +223,7 @@ def build_domain(
 
     area = inside.sum() * fine_area
     error = active.sum() * size * size / 1e6 / area - 1
-    changed = np.abs(profile - at_exit)[flat]
-    report = (
-        f"catchment {area:.2f} km2; active cells {active.sum()} of {size / 1e3:g} km ({error:+.2%})\n"
-        f"{corrections.text()}\n"
-        f"river altitude changed by more than 10 m in {(changed > 10).mean():.1%} of the cells, median "
-        f"{np.median(changed):.1f} m, largest {changed.max():.0f} m"
-    )
+    report = f"catchment {area:.2f} km2; active cells {active.sum()} of {size / 1e3:g} km ({error:+.2%})\n{land.report}"
     row, column = divmod(outlet, active.shape[1])
     gauge = {"gauge_id": GAUGE, "x": x[column], "y": y[row], "area_km2": area, "name": GAUGE_NAME}
     return domain, corrections, gauge, report
@@ -261,13 +236,6 @@ def read_discharge(path: pathlib.Path) -> tuple[pd.DatetimeIndex, np.ndarray]:
     time = pd.DatetimeIndex([pd.Timestamp(int(a), int(b), int(c)) for a, b, c in table[:, :3]])
     require(len(time) == (time[-1] - time[0]).days + 1, f"{path}: a day is missing or doubled.")
     return time, np.where(table[:, 5] < 0, np.nan, table[:, 5])
-
-
-def _renumber(receiver: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Receivers among the kept cells only."""
-    number = np.cumsum(kept) - 1
-    target = receiver[kept]
-    return np.where((target >= 0) & kept[np.maximum(target, 0)], number[np.maximum(target, 0)], -1)
 
 
 def _mean_weather(forcing: xr.Dataset, x: np.ndarray, y: np.ndarray) -> xr.Dataset:
@@ -290,12 +258,6 @@ def _climate(forcing: xr.Dataset, x: np.ndarray, y: np.ndarray) -> dict[str, np.
         "mean_specific_humidity": mean.specific_humidity.values,
         "mean_potential_evapotranspiration": demand,
     }
-
-
-def _pike_evaporation(climate: dict[str, np.ndarray]) -> np.ndarray:
-    r"""Mean evaporation, $P / \sqrt{1 + (P/E_p)^2}$, mm per year (pike1964); only channel sizes hang on it."""
-    rain, demand = climate["mean_precipitation"], climate["mean_potential_evapotranspiration"]
-    return rain / np.sqrt(1.0 + (rain / demand) ** 2)
 
 
 def _means(forcing: xr.Dataset, domain: xr.Dataset) -> dict[str, str]:

@@ -1,13 +1,17 @@
-"""Rasters: ESRI ASCII grids, aggregation to coarser cells, gaps filled from the nearest valid value."""
+"""Rasters: ASCII grids, GeoTIFF and netCDF maps, other projections, coarser cells, gaps filled from the nearest."""
 
 from __future__ import annotations
 
 import pathlib
+import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from chase_jax.checks import InputError, require
+from chase_jax.io import store
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,12 @@ def blocks(values: np.ndarray, factor: int) -> np.ndarray:
     rows, columns = values.shape[0] // factor, values.shape[1] // factor
     parts = values[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor)
     return parts.transpose(0, 2, 1, 3).reshape(rows, columns, factor * factor)
+
+
+def padded(values: np.ndarray, factor: int, fill: float) -> np.ndarray:
+    """Values (row, column) with rows and columns of `fill` added at the end, to multiples of `factor`."""
+    rows, columns = (-size % factor for size in values.shape)
+    return np.pad(values, ((0, rows), (0, columns)), constant_values=fill)
 
 
 def block_mean(values: np.ndarray, factor: int) -> np.ndarray:
@@ -107,3 +117,110 @@ def fill_nearest(values: np.ndarray) -> np.ndarray:
     distance = (everywhere[0][..., None] - row) ** 2 + (everywhere[1][..., None] - column) ** 2
     nearest = np.argmin(distance, axis=-1)
     return values[..., row[nearest], column[nearest]]
+
+
+@dataclass(frozen=True)
+class Raster:
+    """One band of a raster file.
+
+    Attributes:
+        values (row, column): Values, NaN where missing; the first row is the northernmost.
+        x (column,): Easting or longitude of the cell centers, m or degree.
+        y (row,): Northing or latitude of the cell centers, m or degree, falling.
+        transform: Affine transform from columns and rows to x and y.
+        crs: The projection as the file tells it, empty if it does not.
+    """
+
+    values: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    transform: Any
+    crs: str
+
+
+def read_geotiff(path: pathlib.Path, band: int = 1) -> Raster:
+    """Read a band of a raster that GDAL knows (GeoTIFF, PCRaster map), with scale and offset applied.
+
+    Args:
+        path: The file.
+        band: Number of the band, from 1.
+
+    Raises:
+        InputError: If the file is missing, cannot be read, or its rows do not run from north to south.
+    """
+    import rasterio
+
+    require(path.is_file(), f"{path}: is missing; check `data.root`.")
+    try:
+        with warnings.catch_warnings(), rasterio.open(path) as file:
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            stored = file.read(band, masked=True)
+            scale, offset = file.scales[band - 1], file.offsets[band - 1]
+            transform, crs = file.transform, file.crs.to_string() if file.crs else ""
+    except (rasterio.errors.RasterioError, IndexError) as error:
+        raise InputError(f"{path}: cannot be read as a raster ({str(error).splitlines()[0]}).") from None
+    values = np.ma.filled(stored.astype(float), np.nan) * scale + offset
+    require(
+        transform.e < 0 < transform.a and transform.b == transform.d == 0,
+        f"{path}: rows must run from north to south and columns from west to east; warp the raster first.",
+    )
+    x = transform.c + (np.arange(values.shape[1]) + 0.5) * transform.a
+    y = transform.f + (np.arange(values.shape[0]) + 0.5) * transform.e
+    return Raster(values, x, y, transform, crs)
+
+
+def open_netcdf(path: pathlib.Path) -> xr.Dataset:
+    """A netCDF file of raw data.
+
+    Raises:
+        InputError: If it is missing or cannot be read.
+    """
+    require(path.is_file(), f"{path}: is missing; check `data.root`.")
+    return store.open_dataset(path)
+
+
+def read_netcdf(path: pathlib.Path, variable: str, shape: tuple[int, int]) -> np.ndarray:
+    """A map (row, column) of a netCDF file, NaN where missing, the first row northernmost.
+
+    Args:
+        path: The file.
+        variable: Name of the variable.
+        shape: Rows and columns it must have.
+
+    Raises:
+        InputError: If file or variable is missing or the shape is another.
+    """
+    with open_netcdf(path) as dataset:
+        held = ", ".join(map(str, dataset.data_vars))
+        require(variable in dataset, f"{path}: variable {variable}: is missing; the file holds {held}.")
+        array = dataset[variable]
+        require(array.shape == shape, f"{path}: variable {variable}: must have {shape} cells, but has {array.shape}.")
+        rising = bool(array[array.dims[0]][0] < array[array.dims[0]][-1]) if array.dims[0] in array.coords else False
+        values = array.values.astype(float)
+    return values[::-1] if rising else values
+
+
+def warp(values: np.ndarray, source: Raster, x: np.ndarray, y: np.ndarray, crs: str, method: str) -> np.ndarray:
+    """Values (row, column) on a grid in another projection, NaN where the source does not reach.
+
+    GDAL interpolates the places of the cells between some of them, to an eighth of a source cell.
+
+    Args:
+        values (source row, source column): What is brought there, NaN where missing.
+        source: The raster that tells where the values are.
+        x (column,): Easting of the cell centers, m, rising.
+        y (row,): Northing of the cell centers, m, falling.
+        crs: The projection in any form that PROJ reads.
+        method: A way of resampling of GDAL, such as "bilinear", "nearest" or "average".
+    """
+    import rasterio.warp
+    from affine import Affine
+
+    wide, high = x[1] - x[0], y[0] - y[1]
+    target = Affine(wide, 0.0, x[0] - wide / 2, 0.0, -high, y[0] + high / 2)
+    result = np.full((len(y), len(x)), np.nan)
+    rasterio.warp.reproject(
+        np.asarray(values, float), result, src_transform=source.transform, src_crs=source.crs, src_nodata=np.nan,
+        dst_transform=target, dst_crs=crs, dst_nodata=np.nan, resampling=rasterio.warp.Resampling[method],
+    )  # fmt: skip
+    return result

@@ -72,6 +72,19 @@ def shortwave_from_diurnal_range(diurnal_range: np.ndarray, radiation: np.ndarra
     return np.minimum(factor * np.sqrt(diurnal_range), 0.75) * radiation
 
 
+def shortwave_from_sunshine(share: np.ndarray, radiation: np.ndarray) -> np.ndarray:
+    r"""Daily mean shortwave radiation at the surface, $(0.25 + 0.50\,n/N) R_a$, W m-2.
+
+    Args:
+        share (...): Hours of sunshine over the possible ones n/N, 1.
+        radiation (...): Extraterrestrial radiation R_a, W m-2.
+
+    Source:
+        allen1998, eq. 35.
+    """
+    return (0.25 + 0.50 * share) * radiation
+
+
 def vapor_pressure(dew_point: np.ndarray) -> np.ndarray:
     """Vapor pressure over water, Pa. Argument: dew_point (...), K. Source: bolton1980, eq. 10."""
     celsius = dew_point - 273.15

@@ -6,6 +6,7 @@ The readers of this package accept what these functions write; the generated dem
 from __future__ import annotations
 
 import pathlib
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -97,5 +98,7 @@ def _placed(dataset: xr.Dataset, x: np.ndarray, y: np.ndarray, crs: str) -> xr.D
     axis = {"units": "m", "standard_name": "projection_x_coordinate", "axis": "X"}
     other = {"units": "m", "standard_name": "projection_y_coordinate", "axis": "Y"}
     dataset = dataset.assign_coords(x=("x", np.asarray(x, float), axis), y=("y", np.asarray(y, float), other))
-    dataset["crs"] = ((), np.int32(0), pyproj.CRS.from_user_input(crs).to_cf())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "angle from rectified")  # CF cannot tell it; the WKT that goes with it does
+        dataset["crs"] = ((), np.int32(0), pyproj.CRS.from_user_input(crs).to_cf())
     return dataset

@@ -57,7 +57,16 @@ def test_overview_names_the_verbs(capsys):
         (("check", "output.grids=[runof]"), "did you mean runoff?"),
         (("check", "--config-name=x"), "unknown option --config-name"),
         (("check", "--experimental-rerun=x.pickle"), "unknown option"),
-        (("prepare", "recipe=nowhere"), "allowed are"),
+        (("prepare", "recipe=nowhere"), "allowed are appenzell, china_like, moselle, nam_co, otta, rhine_1990"),
+        (("prepare", "recipe=china_like", "china_like.cells=10"), "china_like.cells is 10; it must be at least 400"),
+        (("prepare", "recipe=china_like", "china_like.cell=900"), "did you mean china_like.cells?"),
+        (("simulate", "china_like.cells=900"), "unknown key china_like.cells"),
+        (("check", "scope=map"), "scope is 'map'; allowed are all, domain"),
+        (("check", "scope=domain"), "domain.path is empty; scope=domain needs a domain"),
+        (("check", "scope=domain", "domain.path=x", "forcing.path=y"), "forcing.path is given but scope=domain"),
+        (("check", "scope=domain", "domain.path=x", "observations.path=y"), "observations.path is given but scope"),
+        (("check", "scope=domain", "domain.path=nowhere.nc"), "nowhere.nc: no such file"),
+        (("simulate", "scope=domain"), "unknown key scope"),
         (("evaluate", "output.directory=nowhere"), "holds no finished run"),
         (("check", "forcing.path=x.nc"), "domain.path is empty"),
         (("check", "domain.path=http://x/domain.nc", "forcing.path=x"), "only local files are read"),
@@ -116,6 +125,27 @@ def test_check_prints_a_table(tmp_path, capsys):
     assert "air_temperature" in text
     assert "all inputs are valid" in text
     assert not (tmp_path / "run").exists()
+
+
+def test_domain_alone_is_checked(tmp_path, capsys):
+    words = small_case.write(tmp_path)
+    (tmp_path / "forcing.nc").unlink()
+    assert cli.main(["check", "scope=domain", words[0], words[2], "parameters.dcor=0.3"]) == 0
+    text = capsys.readouterr().out
+    assert "16 (16 km2), 1 outlets" in text
+    assert "the domain is valid; weather was not checked" in text
+    assert "air_temperature" not in text
+    assert "dcor" in text
+    assert text.splitlines()[-3].split() == ["01", "16", "16"]
+
+
+def test_a_wrong_domain_alone_is_refused(tmp_path, capsys):
+    domain = small_case.domain_dataset()
+    domain["flow_direction"][1, 3] = 64  # back into the cell above
+    words = small_case.write(tmp_path, domain=domain)
+    told = refused(capsys, "check", "scope=domain", words[0])
+    assert "runs in a loop" in told
+    assert "domain.nc" in told
 
 
 def test_program_works_as_a_module_in_any_folder(tmp_path):

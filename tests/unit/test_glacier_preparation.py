@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import pathlib
-import struct
 
 import numpy as np
 import pandas as pd
@@ -16,18 +15,6 @@ from data_prep import completion, glaciers
 
 SQUARE = [(10.0, 46.0), (10.0, 46.1), (10.1, 46.1), (10.1, 46.0), (10.0, 46.0)]
 HOLE = [(10.04, 46.04), (10.06, 46.04), (10.06, 46.06), (10.04, 46.06), (10.04, 46.04)]
-
-
-def write_polygon(path, rings, kind=5):
-    """A shapefile of one polygon, byte by byte after the technical description."""
-    points = [p for ring in rings for p in ring]
-    starts = np.cumsum([0, *[len(ring) for ring in rings]])[:-1]
-    content = struct.pack("<i4d2i", kind, 10.0, 46.0, 10.1, 46.1, len(rings), len(points))
-    content += struct.pack(f"<{len(rings)}i", *starts) + b"".join(struct.pack("<2d", *p) for p in points)
-    head = struct.pack(">7i", 9994, 0, 0, 0, 0, 0, (108 + len(content)) // 2) + struct.pack(
-        "<2i8d", 1000, kind, *[0] * 8
-    )
-    path.write_bytes(head + struct.pack(">2i", 1, len(content) // 2) + content)
 
 
 def test_bands_by_hand():
@@ -44,23 +31,13 @@ def test_bands_by_hand():
         glaciers.elevation_bands(altitude, np.array(1.0), inside, width=0.0)
 
 
-def test_polygon_with_a_hole(tmp_path):
-    path = tmp_path / "outline.shp"
-    write_polygon(path, [SQUARE, HOLE])
-    rings = glaciers.read_polygon(path)
-    assert len(rings) == 2
-    np.testing.assert_array_equal(rings[0], SQUARE)
-    np.testing.assert_array_equal(rings[1], HOLE)
-    write_polygon(path, [SQUARE], kind=3)
-    with pytest.raises(InputError, match="shape type 3"):
-        glaciers.read_polygon(path)
-
-
 def test_area_of_an_outline(tmp_path):
     """A square of 0.1 degrees at 46.05 north with a hole of 0.02 degrees: 85.77 km2 less a twenty-fifth."""
-    rasterio = pytest.importorskip("rasterio")
+    rasterio, shapely = pytest.importorskip("rasterio"), pytest.importorskip("shapely")
+    pyogrio = pytest.importorskip("pyogrio")
     terrain, outline = tmp_path / "terrain.tif", tmp_path / "outline.shp"
-    write_polygon(outline, [SQUARE, HOLE])
+    shape = shapely.to_wkb([shapely.Polygon(SQUARE, [HOLE])])
+    pyogrio.raw.write(outline, shape, [np.array([1])], geometry_type="Polygon", fields=["number"], crs="EPSG:4326")
     values = np.broadcast_to(2000.0 + np.arange(400.0), (400, 400)).astype("f4")
     transform = rasterio.transform.from_origin(9.95, 46.15, 5e-4, 5e-4)
     layout = {"driver": "GTiff", "width": 400, "height": 400, "count": 1, "dtype": "float32", "crs": "EPSG:4326"}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from chase_jax.checks import InputError
 from data_prep import hydrography as hydro
 
 
@@ -111,3 +112,81 @@ def test_a_repair_never_sends_a_cell_to_its_own_donor():
     log = hydro.Corrections()
     np.testing.assert_array_equal(hydro.repair(direction, np.ones((1, 3), bool), altitude, log), [[1, 1, 0]])
     assert log.rows[0]["upstream_area_km2"] == 2.0
+
+
+def test_codes_of_pcraster():
+    """Keys of a number pad; a pit amid the domain is a sink, at its edge an outlet."""
+    ldd = np.array([[3, 2, 1, 0], [6, 5, 4, 4], [9, 8, 7, 5], [6, 6, 6, 6]])
+    active = ldd > 0
+    found = hydro.from_pcraster(ldd, active)
+    np.testing.assert_array_equal(found, [[2, 4, 8, 0], [1, 255, 16, 16], [128, 64, 32, 0], [1, 1, 1, 1]])
+    assert (hydro.from_pcraster(np.full((1, 2), 10), np.ones((1, 2), bool)) == 3).all()  # for repair to find
+    ends = hydro.open_ends(found, active)
+    np.testing.assert_array_equal(ends[3], [1, 1, 1, 0])
+    np.testing.assert_array_equal(ends[:3], found[:3])
+
+
+@pytest.mark.parametrize(("seed", "factor"), [(4, 2), (5, 3)])
+def test_upscaling_onto_any_raster_is_that_onto_blocks(seed, factor):
+    direction, _ = random_network(seed)
+    active = hydro.catchment(hydro.receivers(direction), 0).reshape(direction.shape)
+    one, other = hydro.Corrections(), hydro.Corrections()
+    blocks = hydro.upscale(direction, active, factor, one, 1.0)
+    row, column = np.indices(direction.shape)
+    shape = blocks.direction.shape
+    number = (row // factor * shape[1] + column // factor).ravel()
+    place = 10.0 * row.ravel(), 10.0 * column.ravel()
+    free = hydro.upscale_to(direction, active, number, shape, other, 1.0, place)
+    np.testing.assert_array_equal(free.direction, blocks.direction)
+    np.testing.assert_allclose(free.length, 10.0 * blocks.length)
+    assert one.rows == other.rows
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_unit_catchments_and_detours_keep_areas(seed):
+    """No area is lost and no loop arises; upstream areas come nearer to those of the fine network."""
+    direction, _ = random_network(seed, (40, 40))
+    receiver = hydro.receivers(direction)
+    active = hydro.catchment(receiver, 0).reshape(direction.shape)
+    receiver = np.where(active.ravel(), receiver, -1)
+    first = hydro.upscale(direction, active, 4, hydro.Corrections(), 1.0)
+    log = hydro.Corrections()
+    mended = hydro.reconnect(first, receiver, log, 1.0)
+
+    def deviation(network):
+        unit = hydro.unit_catchments(receiver, network.exit.ravel())
+        area = np.bincount(unit[unit >= 0], minlength=network.exit.size).astype(float)
+        target = hydro.receivers(network.direction)
+        assert not hydro.drainage_fronts(target)[1].any()
+        coarse = hydro.accumulate(target, np.where(network.active.ravel(), area, 0.0))
+        assert coarse[0] == active.sum()  # nothing is lost
+        large = (network.upstream > 40).ravel()
+        return np.abs(coarse / network.upstream.ravel() - 1.0)[large]
+
+    before, after = deviation(first), deviation(mended)
+    assert (after < 0.03).mean() > (before < 0.03).mean()
+    assert after.mean() < before.mean()
+    assert len(log.rows) == (mended.direction != first.direction).sum()
+
+
+def test_unit_catchments_by_hand():
+    receiver = np.array([1, 2, 3, 4, -1, 3])
+    np.testing.assert_array_equal(hydro.unit_catchments(receiver, np.array([1, -1, 3])), [0, 0, 2, 2, -1, 2])
+
+
+def test_carving_lowers_what_lies_below_a_bump():
+    receiver = np.array([1, 2, 3, -1, 2])
+    carved = hydro.carve(receiver, np.array([50.0, 80.0, 20.0, 30.0, 10.0]))
+    np.testing.assert_array_equal(carved, [50.0, 50.0, 10.0, 10.0, 10.0])
+
+
+def test_a_gauge_is_snapped_to_its_river():
+    upstream = np.array([[1.0, 50.0, 2.0], [3.0, 1.0, 900.0], [0.0, np.nan, 5.0]])
+    assert hydro.snap(upstream, 1, 1, 1000.0) == (1, 2)
+    assert hydro.snap(upstream, 1, 1, 40.0) == (0, 1)
+    assert hydro.snap(upstream, 0, 0, 1000.0) == (0, 1)  # the large river is out of reach
+    assert hydro.snap(upstream, 0, 0, 1000.0, reach=2) == (1, 2)
+    with pytest.raises(InputError, match="area"):
+        hydro.snap(upstream, 1, 1, 0.0)
+    with pytest.raises(InputError, match="No cell"):
+        hydro.snap(np.zeros((3, 3)), 1, 1, 10.0)

@@ -1,0 +1,88 @@
+"""What every recipe ends with: masked maps in a checked domain file, reports, and a figure beside them."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chase_jax.checks import InputError
+from chase_jax.io import domain_store, gauge_store, inputs, store
+from data_prep import attributes, hydrography, maps
+
+CODES = ("active", "flow_direction", "vegetation_class", "lake_index", "lake_patch")  # 0 outside the domain
+
+
+def domain_dataset(fields: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray, crs: str) -> xr.Dataset:
+    """Fields named as in the table of variables on a grid, with nothing outside the domain.
+
+    Args:
+        fields: Maps (y, x) or (month, y, x), `active` and `flow_direction` among them.
+        x (x,): Easting of the cell centers, m.
+        y (y,): Northing of the cell centers, m, falling.
+        crs: The projection in any form that PROJ reads.
+    """
+    active = np.asarray(fields["active"], bool)
+    masked = {
+        name: np.where(active, values, 0 if name in CODES else np.nan)
+        for name, values in fields.items()
+        if values is not None
+    }
+    return inputs.raster(masked, x, y, crs)
+
+
+def write_domain(
+    domain: xr.Dataset,
+    target: pathlib.Path,
+    title: str,
+    corrections: hydrography.Corrections,
+    report: str,
+    progress: Callable[[str], None],
+) -> dict[str, pathlib.Path]:
+    """Write domain.nc, reports and a figure, and attributes.csv of the gauges; read the domain as the model does.
+
+    Args:
+        domain: Result of :func:`domain_dataset`.
+        target: Folder to write to; gauges.csv may stand there.
+        title: Title of file and figure.
+        corrections: What was changed in the drainage.
+        report: Lines for preparation.txt.
+        progress: Called with a line of text at every stage.
+
+    Returns:
+        Path of every file by its role.
+
+    Raises:
+        InputError: If the model would not accept the domain.
+    """
+    names = {"domain": "domain.nc", "corrections": "corrections.csv", "report": "preparation.txt"}
+    paths = {role: target / name for role, name in names.items()}
+    store.write_dataset(domain, paths["domain"], title)
+    built = domain_store.open_domain(paths["domain"])
+    tree = built.drainage
+    columns = ["kind", "row", "column", "before", "after", "upstream_area_km2"]
+    table = pd.DataFrame(corrections.rows, columns=columns)
+    store.write_text(table.to_csv(index=False), paths["corrections"])
+    area = np.asarray(built.cell_area)
+    text = (
+        f"{title}\n{built.cells} cells, {area.sum() / 1e6:.6g} km2; {int(tree.outlet.sum())} outlets, "
+        f"{int(tree.sink.sum())} inland sinks; lakes: {np.unique(built.lake_index[built.lake_index > 0]).size}, "
+        f"{built.lakes.cell.size} cells of them in patches; glaciers: "
+        f"{float((np.asarray(built.glacier_fraction) * area).sum()) / 1e6:.6g} km2\n"
+        f"{corrections.text()}\n{report.strip()}\n"
+    )
+    store.write_text(text, paths["report"])
+    progress(text.strip())
+    if (target / "gauges.csv").is_file():
+        gauges = gauge_store.read_gauges(target / "gauges.csv", built.grid)
+        paths["attributes"] = target / "attributes.csv"
+        table = attributes.basin_means(domain, built, gauges)
+        store.write_text(table.to_csv(index=False, float_format="%.6g"), paths["attributes"])
+    try:
+        paths["figure"] = maps.write(domain, built.grid.unpack(np.asarray(tree.upstream_area)), target, title)
+    except InputError as error:
+        progress(f"no figure: {error}")
+    return paths

@@ -1,0 +1,111 @@
+"""Altitudes of land and river on the grid from a finer terrain, and drainage of a terrain that has none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from chase_jax.checks import require, require_shape
+from data_prep import hydrography, rasters
+
+NOTHING = -9999.0  # outside the domain, for the filling of depressions
+NO_DIRECTION = 247  # code of such cells there
+
+
+@dataclass
+class Relief:
+    """Land and rivers of the coarse cells.
+
+    Attributes:
+        length (row, column): Length of the channel, m.
+        upstream_area (row, column): Area that drains through a cell, m2.
+        river (row, column): Altitude of the river, falling downstream, m; NaN outside the domain.
+        surface (row, column): Altitude of the land, m; NaN outside the domain.
+        report: How far river altitudes were changed.
+    """
+
+    length: np.ndarray
+    upstream_area: np.ndarray
+    river: np.ndarray
+    surface: np.ndarray
+    report: str
+
+
+def from_fine(
+    coarse: hydrography.Upscaled,
+    inside: np.ndarray,
+    altitude: np.ndarray,
+    slope: np.ndarray,
+    factor: int,
+    fine_size: float,
+) -> Relief:
+    """Land and rivers from the terrain that the drainage was upscaled from.
+
+    The river lies at the fine cell of largest accumulation, the land at the mean of its cell, but above the river at
+    least by the mean height of hillsides: local slope times mean distance to the channel, area / (4 length).
+
+    Args:
+        coarse: The coarse drainage.
+        inside (fine row, fine column): True for fine cells of the domain.
+        altitude (fine row, fine column): Altitude, m.
+        slope (row, column): Mean slope of the terrain, 1.
+        factor: Fine cells per coarse cell in each direction.
+        fine_size: Width of a fine cell, m.
+    """
+    size, active = fine_size * factor, coarse.active
+    receiver = hydrography.receivers(coarse.direction)
+    straight = np.where(np.isin(coarse.direction, [2, 8, 32, 128]), np.sqrt(2.0), 1.0) * size
+    length = np.where(np.isfinite(coarse.length), coarse.length * fine_size, straight)
+    area = hydrography.accumulate(receiver, active.ravel() * size * size)
+    at_exit = np.where(active.ravel(), altitude.ravel()[coarse.exit.ravel()], np.nan)
+    river = hydrography.river_profile(receiver, at_exit, area / 1e6, length.ravel())
+    changed = np.abs(river - at_exit)[active.ravel()]
+    river = river.reshape(active.shape)
+    hillside = slope * size * size / (4.0 * length)
+    surface = np.fmax(rasters.block_mean(np.where(inside, altitude, np.nan), factor), river + hillside)
+    report = (
+        f"river altitude changed by more than 10 m in {(changed > 10).mean():.1%} of the cells, median "
+        f"{np.median(changed):.1f} m, largest {changed.max():.0f} m"
+    )
+    return Relief(length, area.reshape(active.shape), river, np.where(active, surface, np.nan), report)
+
+
+def drainage(altitude: np.ndarray, active: np.ndarray, ends: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Flow directions of a terrain by filling its depressions from the outlets inward (priority flood).
+
+    Args:
+        altitude (row, column): Altitude, m.
+        active (row, column): True inside the domain.
+        ends (row, column): True where water may end: at inland sinks, and at the edge of the domain, which then is
+            closed elsewhere; all of the edge and nothing inland if None.
+
+    Returns:
+        Directions (row, column), D8 codes: ends at the edge of the domain are outlets, others inland sinks; and the
+        filled altitude (row, column), m, that of the terrain outside the domain.
+
+    Source:
+        wang2006, as pyflwdir has it.
+    """
+    from pyflwdir import dem
+
+    require_shape(active, "active", altitude.shape)
+    require(bool(active.any()), "Argument `active` must mark a cell, but marks none.")
+    finite = bool(np.isfinite(altitude[active]).all())
+    require(finite, "Argument `altitude` must be known in all active cells, but is NaN in some.")
+    given = np.where(active, altitude, NOTHING).astype(np.float64)
+    pits = None if ends is None else np.flatnonzero(ends & active).astype(np.intp)
+    require(pits is None or pits.size > 0, "Argument `ends` must mark an active cell, but marks none.")
+    filled, code = dem.fill_depressions(given, nodata=NOTHING, idxs_pit=pits)
+    around = np.pad(active, 1)
+    inland = np.ones(active.shape, bool)
+    for down, right in hydrography.STEPS.values():
+        inland &= around[1 + down : around.shape[0] - 1 + down, 1 + right : around.shape[1] - 1 + right]
+    direction = np.where(active & (code != NO_DIRECTION), code, hydrography.OUTLET).astype(int)
+    direction[active & (direction == hydrography.OUTLET) & inland] = hydrography.SINK
+    return direction, np.where(active, filled, altitude)
+
+
+def slope(altitude: np.ndarray, cell_size: float) -> np.ndarray:
+    """Slope (row, column) by central differences, 1. Arguments: altitude (row, column) and cell_size, m."""
+    return np.hypot(*np.gradient(altitude, cell_size))
