@@ -22,7 +22,7 @@ def test_what_does_not_converge_is_not_carried_away():
     storage = jnp.array([[1.0, 1.0, 1.0, 2.0], [1.1, 1.1, 1.0, 1.0], [1.3, 1.05, 1.0, 0.1]])
     found = np.asarray(equilibrium.limit(storage, jnp.full(4, 2.0)))
     assert found[0] == 2.0  # growing gains: at most to the top
-    assert found[1] == pytest.approx(1.05)  # to and fro: stands
+    assert found[1] == pytest.approx(1.05)  # swinging: stands
     assert found[2] == 1.0  # at rest
     assert found[3] == 0.0  # nothing below empty
     full = equilibrium.limit(jnp.array([[1.0], [1.5], [2.5]]), jnp.ones(1))
