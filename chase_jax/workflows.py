@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import numpy as np
 import tqdm
 import xarray as xr
@@ -158,7 +159,7 @@ def _advance(
     totals = program.totals() if chunk.opens else carried["totals"]
     state, totals, found = program.advance(carried["state"], totals, forcing, chunk.count)
     series = {name: np.asarray(values)[: chunk.count] for name, values in found.items()}
-    _require_finite(series, chunk)
+    _require_finite(series, totals, chunk)
     carried = carried | {"state": state, "totals": totals}
     largest_drift = settings.period.warmup_drift
     if largest_drift is not None and chunk.ends_span and not chunk.written:
@@ -206,13 +207,17 @@ def _end_of_repetition(
     return carried | {"state": state, "history": history}
 
 
-def _require_finite(series: dict[str, np.ndarray], chunk: Chunk) -> None:
+def _require_finite(series: dict[str, np.ndarray], totals: Any, chunk: Chunk) -> None:
     """Stop at once if the model has left the numbers; the last restart stays good."""
     for name, values in series.items():
         bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
         if bad.any():
             date = chunk.first + int(np.argmax(bad)) * DAY
             raise FloatingPointError(f"{name} is not a finite number on {date}; the restart before it is kept.")
+    if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(totals)):
+        raise FloatingPointError(
+            f"a flux is not a finite number between {chunk.first} and {chunk.end - DAY}; the restart before it is kept."
+        )
 
 
 def _expected_bytes(folder: run_folder.RunFolder) -> int:

@@ -25,7 +25,9 @@ TRANSPIRING = (0, 2)  # surfaces with stomata
 MELT_CONDUCTANCE = 800.0  # W m-2 K-1; 400 W m-2 of melt warm the snow skin by 0.5 K
 PLATEAU = 0.75  # K, half of the span around melting within which leaves may hold any share of ice
 BEND = 0.02  # 1, of the span of enthalpy that ice may take up, over which its ends are rounded
+LEAST_SPAN = 1e-3  # J m-2, next to nothing; keeps the share of it finite in single precision, too
 LEAST_MELT = 0.1  # W m-2, over which the beginning of melt is rounded
+LEAST_WIDTH = 1e-12  # W m-2, the same without snow
 MELT_WIDTH = 0.1  # K, bend of the melt heat at the melting temperature
 
 
@@ -242,7 +244,7 @@ def leaf_heat(leaves: Leaves, j: int, temperature: PerCell, water: PerCell, offe
     dry, start = leaves.dry_heat_capacity[j], leaves.enthalpy[j]
     least = thermodynamics.enthalpy_of(temperature, water - most_ice, most_ice, dry)
     most = thermodynamics.enthalpy_of(temperature, water - least_ice, least_ice, dry)
-    share = smooth.safe_divide(dt * offered + start - least, most - least)
+    share = (dt * offered + start - least) / (most - least + LEAST_SPAN)
     return (least + smooth.unit_clip(share, BEND) * (most - least) - start) / dt
 
 
@@ -258,5 +260,5 @@ def snow_heat(ground: Ground, temperature: PerCell, offered: PerCell) -> PerCell
         offered (cell,): Heat that it is offered, W m-2.
     """
     conducted = ground.snow_conductance * (temperature - ground.snow_temperature)
-    melting = smooth.smooth_positive(offered - conducted, LEAST_MELT * ground.snow_fraction + smooth.TINY)
+    melting = smooth.smooth_positive(offered - conducted, LEAST_MELT * ground.snow_fraction + LEAST_WIDTH)
     return conducted + smooth.scaled_minimum(melting, ground.snow_melt_limit)

@@ -213,6 +213,17 @@ def test_numbers_that_are_none_stop_the_run_as_a_defect(tmp_path, words, monkeyp
     assert "discharge is not a finite number on 1990-01-08" in capsys.readouterr().err
 
 
+def test_sums_that_are_no_numbers_stop_the_run_as_a_defect(tmp_path, words, monkeypatch, capsys):
+    class Broken(small_case.StandIn):
+        def advance(self, *given):
+            state, totals, series = super().advance(*given)
+            return state, totals | {"runoff": totals["runoff"].at[3].set(np.nan)}, series
+
+    monkeypatch.setattr(build, "program", Broken)
+    assert cli.main(["simulate", *words]) == 1
+    assert "a flux is not a finite number between 1990-01-05 and 1990-01-31" in capsys.readouterr().err
+
+
 def test_function_does_the_same_as_the_verb(tmp_path, words):
     values: dict[str, dict] = {}
     for word in words:
