@@ -38,7 +38,7 @@ def _enthalpy_at(water: PerCell, warmth: PerCell, dry: float) -> PerCell:
     return (dry + sensible) * warmth - const.LATENT_HEAT_FUSION * frozen
 
 
-@fenced(static=("dt",))
+@fenced()
 def conducted(
     water: Sequence[PerCell],
     enthalpy: Sequence[PerCell],
