@@ -80,6 +80,19 @@ def test_bypass_ends_where_the_aquifer_is_full():
     np.testing.assert_array_equal(none, 0.0)
 
 
+def test_the_first_of_the_bypass_has_its_whole_derivative():
+    """The default is no bypass at all, where clipping would report half of the slope."""
+    thickness, specific_yield, storage = jnp.full(3, 20.0), jnp.full(3, 0.2), jnp.array([3.98, 3.96, 1.0])
+
+    def share(fraction):
+        parameters = exchange.Parameters(jnp.ones(3), fraction)
+        return exchange.bypass_share(parameters, thickness, specific_yield, storage)
+
+    for fraction in (0.0, 1.0):
+        slope = jax.jvp(share, (jnp.full(3, fraction),), (jnp.ones(3),))[1]
+        np.testing.assert_allclose(slope, [0.4, 0.8, 1.0], rtol=1e-12)
+
+
 def test_slopes_are_derivatives_for_the_curves_of_van_genuchten():
     soil = soil_hydraulics.with_van_genuchten(soil_columns.loam(5), 3.6, 1.56, 0.04)
     saturation = jnp.array([0.15, 0.3, 0.6, 0.9, 0.999])
