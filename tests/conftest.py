@@ -6,6 +6,7 @@ import os
 import pathlib
 import sys
 
+import jax
 import pytest
 
 import chase_jax  # noqa: F401  sets double precision before any array exists
@@ -28,3 +29,10 @@ def real_data() -> pathlib.Path:
     if root is None:
         pytest.skip("CHASE_DATA is not set and no ../shared/data exists")
     return root
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compiled_programs_released():
+    """Compiled programs go with their module: each maps memory, of which Linux allows a process some 65,000 pieces."""
+    yield
+    jax.clear_caches()
