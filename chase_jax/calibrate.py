@@ -6,8 +6,6 @@ the trials on the disk for answers until there are none left, so that it ends wi
 
 from __future__ import annotations
 
-import csv
-import io
 import pathlib
 import tempfile
 import time
@@ -24,7 +22,7 @@ from chase_jax.calibration.cellwise import Fit, Goal
 from chase_jax.calibration.free import Free
 from chase_jax.calibration.trial import Outcome, Simulator
 from chase_jax.checks import require
-from chase_jax.io import map_store, parameter_store, restart, run_folder, store
+from chase_jax.io import map_store, parameter_store, restart, run_folder, store, tables
 from chase_jax.io.calendar import LONGEST_CHUNK
 from chase_jax.io.domain_store import frame, map_of
 from chase_jax.io.forcing_store import Reader
@@ -67,11 +65,8 @@ def run(settings: Any) -> str:
         require(
             hydrograph or bool(settings.maps.path), "maps.path is empty; give the maps of the target as maps.path=..."
         )
-        given = build.inputs(settings, folder.path / "inputs")
-        inside = [p for p in given.paths.values() if p.resolve().is_relative_to((folder.path / "inputs").resolve())]
-        folder.note(*(str(p.relative_to(folder.path)) for p in inside if p.is_file()))
-        facts = {k: v for k, v in config.flat(settings).items() if k not in workflows.NOT_RESULTS}
-        facts |= build.fingerprints(given)
+        given = workflows.inputs(settings, folder)
+        facts = workflows.facts(settings, given)
         if hydrograph:
             folder.begin(facts, config.dump(settings))
             return calibrate_rivers.run(settings, folder, given, asked)
@@ -261,12 +256,8 @@ class _Job:
             outcome = found
         self.number += 1
         self.spent += float(outcome.cost)
-        if found is None and self.asked:
-            self.folder.log(f"stopped on {self.asked[0]} after trial {self.number}")
-            raise workflows.Stopped(
-                f"stopped on {self.asked[0]} after trial {self.number}; continue with resume=true "
-                f"output.directory={self.folder.path}"
-            )
+        if found is None:
+            workflows.stop_if_asked(self.asked, self.folder, f"after trial {self.number}")
         return outcome
 
     def _kept(
@@ -340,7 +331,7 @@ class _Job:
             dataset[name] = map_of(domain.grid, value)
         store.write_dataset(dataset, folder.path / REPORT, "Outcome of a calibration")
         rows = [chunk["row"] for chunk in folder.chunks]
-        store.write_text(_table(rows), folder.path / TRIALS)
+        store.write_text(tables.text(rows), folder.path / TRIALS)
         folder.note(PARAMETERS, REPORT, TRIALS)
 
         closed = self.goal.values + fit.residuals * self.goal.tolerance
@@ -356,10 +347,7 @@ class _Job:
             f"{len(rows)} runs: {search:.1f} forward-run equivalents of closed columns, "
             f"{self.spent - search:.1f} of the coupled model"
         )
-        for line in told:
-            folder.log(line)
-        folder.manifest["status"] = "finished"
-        folder.commit()
+        folder.finish(*told)
         return "\n".join([*told, f"parameters: {folder.path / PARAMETERS}"])
 
     def _on_cells(self, values: np.ndarray) -> np.ndarray:
@@ -403,13 +391,3 @@ def _scores(goal: Goal, residuals: np.ndarray, outcome: Outcome) -> dict[str, fl
         found[f"{name}_met"] = float(f"{np.mean(np.abs(residuals[row]) <= 1.0):.4f}")
     still = trial.in_equilibrium(outcome.drift, outcome.runoff_depth)
     return {**found, "in_equilibrium": float(f"{still.mean():.4f}")}
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    """Lines of trials.csv."""
-    columns_ = list(dict.fromkeys(key for row in rows for key in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns_, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -6,9 +6,7 @@ with what was found. Where no gauge lies downstream, roughness is transferred fr
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +18,7 @@ from chase_jax import build, workflows
 from chase_jax.calibration import free, regionalize, roughness, routing
 from chase_jax.checks import require
 from chase_jax.evaluation import metrics
-from chase_jax.io import gauge_store, parameter_store, restart, run_folder, store
+from chase_jax.io import gauge_store, parameter_store, restart, run_folder, store, tables
 from chase_jax.io.calendar import LONGEST_CHUNK
 from chase_jax.io.forcing_store import Reader
 from chase_jax.model.chase import Chase
@@ -79,8 +77,7 @@ def run(settings: Any, folder: run_folder.RunFolder, given: build.Inputs, asked:
         folder.note(INFLOW)
         folder.commit()
         folder.log("the inflow of the rivers is made")
-    if asked:
-        raise workflows.Stopped(f"stopped on {asked[0]}; continue with resume=true output.directory={folder.path}")
+    workflows.stop_if_asked(asked, folder, "after the run of the whole model")
 
     parts = routing.basins(model.domain, cells)
     one = free.manning_roughness(jnp.asarray(parts.group))
@@ -140,7 +137,7 @@ def run(settings: Any, folder: run_folder.RunFolder, given: build.Inputs, asked:
         for name, flows in {**replayed, **moved}.items():
             row[f"replayed_pcc_{name}_second_half"] = float(metrics.pcc(flows[half:, number], observed[half:, gauge]))
         rows.append(row)
-    store.write_text(_table(rows), folder.path / TABLE)
+    store.write_text(tables.text(rows, digits=6), folder.path / TABLE)
     folder.note(PARAMETERS, TABLE)
     left = [gauges.gauge_id[k] for k in range(len(gauges.gauge_id)) if k not in used]
     told = [f"without a record in both halves, left out: {', '.join(left)}"] if left else []
@@ -151,10 +148,7 @@ def run(settings: Any, folder: run_folder.RunFolder, given: build.Inputs, asked:
             f"{row['pcc_before_second_half']:.4f} -> {row['pcc_after_second_half']:.4f}"
         )
     told.append(f"{count.plain} replays, {count.with_slope} replays with a derivative, 2 runs of the whole model")
-    for line in told:
-        folder.log(line)
-    folder.manifest["status"] = "finished"
-    folder.commit()
+    folder.finish(*told)
     return "\n".join([*told, f"parameters: {folder.path / PARAMETERS}"])
 
 
@@ -165,10 +159,7 @@ def _with_daily(settings: Any) -> Any:
 
 def _reference(program: build.Program, given: build.Inputs, settings: Any) -> dict[str, np.ndarray]:
     """A run of the whole model: water at its start, inflow of the rivers (day, cell), discharge (day, gauge)."""
-    state, totals = program.initial_state(), program.totals()
-    if settings.initial.path:
-        file = store.local_path(settings.initial.path, "initial.path")
-        state = restart.read_restart(file, {"state": state}, partly=True)[0]["state"]
+    state, totals = workflows.initial_state(settings, program), program.totals()
     if given.warmup:
         for _ in range(settings.period.warmup_cycles):
             state = _through(program, given.warmup, state, totals)[0]
@@ -205,12 +196,3 @@ def _attributes(model: Chase, reader: Reader) -> np.ndarray:
 def _transferred(one: free.Free, values: np.ndarray, flow: Callable[[jax.Array], jax.Array]) -> np.ndarray:
     """Discharge (day, gauge) of a replay with the roughness of every basin taken from the others."""
     return np.asarray(flow(one.transform.encode(jnp.asarray(values))))
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    """Lines of roughness.csv."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-    return text.getvalue()

@@ -21,3 +21,4 @@ WATER_DENSITY = 1000.0  # kg m-3; LSX uses it for ice in soil pores too, so that
 ICE_DENSITY = 917.0  # kg m-3
 SOLAR_CONSTANT = 1361.0  # W m-2, Kopp and Lean 2011
 SECONDS_PER_DAY = 86400.0  # s
+DAYS_PER_YEAR = 365.2425  # of the Gregorian calendar

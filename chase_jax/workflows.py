@@ -21,12 +21,12 @@ import tqdm
 import xarray as xr
 
 from chase_jax import build, config
+from chase_jax import constants as const
 from chase_jax.checks import require
-from chase_jax.io import output, restart, results, run_folder, store
+from chase_jax.io import output, restart, results, run_folder, store, tables
 from chase_jax.io.calendar import DAY, LONGEST_CHUNK, Chunk, chunks
 from chase_jax.variables import VARIABLES
 
-DAYS_PER_YEAR = 365.2425
 GAUGES, LAKES, BUDGET = "gauges.nc", "lakes.nc", "budget.csv"
 LAKE_SERIES = ("lake_level", "lake_area", "lake_inflow", "lake_outflow")
 NOT_RESULTS = ("resume", "output.directory", "output.overwrite", "output.progress", "forcing.scan", "data.root")
@@ -69,11 +69,10 @@ def run(settings: config.Config) -> pathlib.Path:
     ):
         if folder.finished:
             return folder.path
-        given = _inputs(settings, folder)
+        given = inputs(settings, folder)
         if settings.forcing.scan and not folder.chunks:
             _scan(given)
-        facts = {k: v for k, v in config.flat(settings).items() if k not in NOT_RESULTS} | build.fingerprints(given)
-        folder.begin(facts, config.dump(settings))
+        folder.begin(facts(settings, given), config.dump(settings))
         program = build.program(settings, given)
         if report := getattr(program, "report", ""):
             folder.log(report)
@@ -93,22 +92,49 @@ def run(settings: config.Config) -> pathlib.Path:
                 if chunk.written or not _settled(settings, carried):
                     carried = _advance(folder, given, program, chunk, carried, settings)
                 bar.update(chunk.count)
-                if asked and chunk is not plan[-1]:
-                    folder.log(f"stopped on {asked[0]} after {chunk.end - DAY}")
-                    raise Stopped(
-                        f"stopped on {asked[0]} after {chunk.end - DAY}; continue with resume=true "
-                        f"output.directory={folder.path}"
-                    )
+                if chunk is not plan[-1]:
+                    stop_if_asked(asked, folder, f"after {chunk.end - DAY}")
         _finish(folder, given, program)
     return folder.path
 
 
-def _inputs(settings: config.Config, folder: run_folder.RunFolder) -> build.Inputs:
+def inputs(settings: config.Config, folder: run_folder.RunFolder) -> build.Inputs:
     """Read and check the inputs; those of the demo become files of the run folder."""
     given = build.inputs(settings, folder.path / "inputs")
     ours = [p for p in given.paths.values() if p.resolve().is_relative_to((folder.path / "inputs").resolve())]
     folder.note(*(str(p.relative_to(folder.path)) for p in ours if p.is_file()))
     return given
+
+
+def facts(settings: config.Config, given: build.Inputs) -> dict[str, Any]:
+    """What decides the results of a run: the keys that do, and the content of its inputs."""
+    decisive = {key: value for key, value in config.flat(settings).items() if key not in NOT_RESULTS}
+    return decisive | build.fingerprints(given)
+
+
+def stop_if_asked(asked: list[str], folder: run_folder.RunFolder, where: str) -> None:
+    """Stop a job that was asked to.
+
+    Args:
+        asked: What :func:`listening` yields.
+        folder: The folder of the job, which holds all that is done.
+        where: How far it came, for log and message.
+
+    Raises:
+        Stopped: If it was asked to.
+    """
+    if asked:
+        folder.log(f"stopped on {asked[0]} {where}")
+        raise Stopped(f"stopped on {asked[0]} {where}; continue with resume=true output.directory={folder.path}")
+
+
+def initial_state(settings: config.Config, program: build.Program) -> Any:
+    """The stores at the start: those of `initial.path`, or of a cold start."""
+    state = program.initial_state()
+    if not settings.initial.path:
+        return state
+    file = store.local_path(settings.initial.path, "initial.path")
+    return restart.read_restart(file, {"state": state}, partly=True)[0]["state"]
 
 
 def _scan(given: build.Inputs) -> dict[str, tuple[float, float, float]]:
@@ -128,12 +154,9 @@ def _start(settings: config.Config, folder: run_folder.RunFolder, program: build
     if last is not None:
         kept, _ = restart.read_restart(folder.path / last["restart"], carried)
         return kept, last["number"] + 1
-    if settings.initial.path:
-        file = store.local_path(settings.initial.path, "initial.path")
-        kept, _ = restart.read_restart(file, {"state": state}, partly=True)
-        carried["state"] = kept["state"]
-        if "history" in carried:
-            carried["history"] = program.history(kept["state"])
+    carried["state"] = initial_state(settings, program)
+    if "history" in carried:
+        carried["history"] = program.history(carried["state"])
     return carried, 0
 
 
@@ -163,7 +186,7 @@ def _advance(
     carried = carried | {"state": state, "totals": totals}
     largest_drift = settings.period.warmup_drift
     if largest_drift is not None and chunk.ends_span and not chunk.written:
-        years = source.dates.size / DAYS_PER_YEAR
+        years = source.dates.size / const.DAYS_PER_YEAR
         carried = _end_of_repetition(folder, program, carried, years, largest_drift, settings.period.warmup_cycles)
     folder.require_space(_expected_bytes(folder))
     entry: dict[str, Any] = {
@@ -282,15 +305,13 @@ def _finish(folder: run_folder.RunFolder, given: build.Inputs, program: build.Pr
             store.write_dataset(joined, folder.path / name, title)
             folder.note(name)
     rows = [chunk["budget"] for chunk in folder.chunks if "budget" in chunk]
-    store.write_text(output.budget_table(rows), folder.path / BUDGET)
+    store.write_text(tables.text(rows, digits=9), folder.path / BUDGET)
     folder.note(BUDGET)
-    folder.log("finished")
-    folder.manifest["status"] = "finished"
     for name in pieces:
         folder.manifest["files"].pop(name, None)
     for chunk in folder.chunks:
         chunk.pop("series", None)
-    folder.commit()
+    folder.finish("finished")
     for name in pieces:
         (folder.path / name).unlink(missing_ok=True)
 

@@ -24,33 +24,24 @@ import pyproj
 import xarray as xr
 
 from chase_jax.checks import require
+from chase_jax.domain import channels
 from chase_jax.io import inputs, store
+from chase_jax.signatures.attributes import climate_predictors
 from data_prep import completion, hydrography, outputs, rasters, relief, vectors, weather
 
 CRS = "EPSG:2056"
 FACTOR = 20  # fine cells of 25 m per cell of the domain
 GAUGE, GAUGE_NAME, GAUGE_AREA = "2112", "Sitter at Appenzell", 74.4  # km2
-DAYS_PER_YEAR = 365.25
 
 
 def prepare(
-    data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = lambda message: None
+    data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = outputs.quiet
 ) -> dict[str, pathlib.Path]:
     """Write domain.nc, forcing.nc, gauges.csv, observations.nc, reports and a figure.
 
-    Args:
-        data_root: Folder that holds the folder `appenzell` of raw data.
-        output_directory: Folder to write to; it is made if need be.
-        progress: Called with a line of text at every stage.
-
-    Returns:
-        Path of every file by its role.
-
-    Raises:
-        InputError: If raw data are missing or are not what this recipe knows.
+    See :class:`data_prep.outputs.Recipe`.
     """
-    source, target = pathlib.Path(data_root) / "appenzell", pathlib.Path(output_directory)
-    require(source.is_dir(), f"{source}: is missing; set `data.root` to the folder that holds `appenzell`.")
+    source, target = outputs.raw_folder(data_root, "appenzell"), pathlib.Path(output_directory)
     names = {"forcing": "forcing.nc", "gauges": "gauges.csv", "observations": "observations.nc"}
     paths = {role: target / name for role, name in names.items()}
     progress("domain: drainage of the terrain")
@@ -64,7 +55,7 @@ def prepare(
     inputs.write_gauges(paths["gauges"], [gauge])
     time, discharge = read_discharge(source / "discharge.csv")
     store.write_dataset(inputs.observations([GAUGE], time, discharge[None]), paths["observations"], "Sitter: discharge")
-    depth = np.nanmean(discharge) * weather.SECONDS_PER_DAY * DAYS_PER_YEAR / (GAUGE_AREA * 1e3)
+    depth = np.nanmean(discharge) * weather.SECONDS_PER_DAY * weather.DAYS_PER_YEAR / (GAUGE_AREA * 1e3)
     rain, light = means["mean_precipitation"], float(forcing.shortwave_down.mean())
     report += (
         f"\nprecipitation {rain:.0f}, potential evapotranspiration "
@@ -117,8 +108,7 @@ def build_fields(source: pathlib.Path):
         "surface_altitude": land.surface,
         "cell_area": np.full(coarse.active.shape, size * size),
         "channel_length": land.length,
-        # half a meter of bank, the least that the model takes by itself
-        "channel_bed_altitude": land.river - 0.5,
+        "channel_bed_altitude": land.river - channels.SMALLEST_DEPTH,
         "mean_altitude": rasters.block_mean(padded["altitude"], FACTOR),
         "mean_slope": slope,
     }
@@ -160,26 +150,16 @@ def read_weather(
         "air_temperature": celsius + 273.15,
         "shortwave_down": weather.shortwave_from_sunshine(share, top),
     }
-    data = {name: ("time", values, store.attributes(name)) for name, values in series.items()}
-    given = xr.Dataset(data, coords={"time": time.to_numpy()})
+    given = completion.daily(series, time)
     given["shortwave_down"].attrs |= completion.flags("shortwave_down", "sunshine", "sunshine latitude", "allen1998")
-    full, _ = completion.complete(given.expand_dims(point=1, axis=1), altitude, middle[1])
-    corners = np.ones((time.size, 2, 2))
-    fields = {str(name): full[name].values.reshape(-1, 1, 1) * corners for name in full.data_vars}
-    fields["surface_altitude"] = np.full((2, 2), altitude)
+    full, _ = completion.complete(given.expand_dims({"y": 1, "x": 1}, axis=(1, 2)), altitude, middle[1])
     edge = abs(x[1] - x[0])
-    outer = [x.min() - edge, x.max() + edge], [y.max() + edge, y.min() - edge]
-    forcing = inputs.forcing(fields, time, np.array(outer[0]), np.array(outer[1]), CRS)
-    for name in full.data_vars:
-        forcing[name].attrs |= full[name].attrs
-    annual = {"P": rain.mean() * DAYS_PER_YEAR, "E": demand.mean() * DAYS_PER_YEAR}
-    return forcing, {
-        "mean_precipitation": annual["P"],
-        "mean_air_temperature": celsius.mean() + 273.15,
-        "aridity_index": annual["E"] / annual["P"],
-        "mean_specific_humidity": float(full.specific_humidity.mean()),
-        "mean_potential_evapotranspiration": annual["E"],
-    }
+    outer = np.array([x.min() - edge, x.max() + edge]), np.array([y.max() + edge, y.min() - edge])
+    annual = rain.mean() * weather.DAYS_PER_YEAR, demand.mean() * weather.DAYS_PER_YEAR
+    humidity = float(full.specific_humidity.mean())
+    return completion.on_grid(full, *outer, CRS, altitude), climate_predictors(
+        annual[0], celsius.mean() + 273.15, humidity, annual[1]
+    )
 
 
 def read_discharge(path: pathlib.Path) -> tuple[pd.DatetimeIndex, np.ndarray]:

@@ -26,6 +26,7 @@ import xarray as xr
 
 from chase_jax.checks import require
 from chase_jax.io import inputs, store
+from chase_jax.signatures.attributes import climate_predictors
 from data_prep import channels, climatology, completion, generator, hydrography, lakes, outputs, relief, weather
 
 NEEDS_DATA = False  # without raw data the built-in climatology is taken
@@ -42,8 +43,9 @@ SINK_DEPTH, SINK_ARIDITY = 30.0, 3.0  # m and 1, from which a depression stays a
 LAKE_DEPTH, LAKE_SHARE, LARGEST_LAKE = 3.0, 0.01, 0.2  # m; 1, of the land; 1, of all lakes
 GLACIER_SUMMER, GLACIER_RANGE = 276.0, 6.0  # K: mean of June to August where ice begins, and over which it covers all
 DIURNAL_RANGE = 10.0  # K
+YEAR = weather.SECONDS_PER_DAY * weather.DAYS_PER_YEAR  # s
 FORCING_SPACING, FORCING_POINTS = 25e3, 60  # m, at least; and points a side, at most
-FIRST_MONTH, DAYS_PER_YEAR = "2001-01", 365.25
+FIRST_MONTH = "2001-01"
 MID_MONTH = np.array([15, 46, 74, 105, 135, 166, 196, 227, 258, 288, 319, 349])  # days of the year
 
 # Leaf area index in the cold and in the warm season by class of the USGS legend, 1.
@@ -57,7 +59,7 @@ GROWTH = (278.0, 293.0)  # K, leaves grow between these monthly temperatures
 def prepare(
     data_root: pathlib.Path | None,
     output_directory: pathlib.Path,
-    progress: Callable[[str], None] = lambda message: None,
+    progress: Callable[[str], None] = outputs.quiet,
     cells: int = 100_000,
     seed: int = 1,
     resolution: float = 1000.0,
@@ -280,7 +282,7 @@ def water_balance(
         celsius = climate.temperature_at(month, place.latitude, place.longitude, altitude) - 273.15
         top = weather.extraterrestrial_radiation(place.latitude, MID_MONTH[month])
         daily = weather.HARGREAVES_FACTOR * top * np.maximum(celsius + weather.HARGREAVES_OFFSET, 0.0)
-        demand += daily * np.sqrt(DIURNAL_RANGE) / weather.LATENT_HEAT * weather.SECONDS_PER_DAY * DAYS_PER_YEAR / 12
+        demand += daily * np.sqrt(DIURNAL_RANGE) / weather.LATENT_HEAT * YEAR / 12
     return np.maximum(rain, 5.0), np.maximum(demand, 50.0)
 
 
@@ -321,11 +323,10 @@ def make_fields(
     lake, _ = lakes.connected(land.lake, active)
     direction, exits = lakes.drain(land.direction, lake, corrections, area / 1e6)
     receiver = hydrography.receivers(direction)
-    diagonal = np.isin(direction, [2, 8, 32, 128])
-    length = np.where(diagonal, np.sqrt(2.0), 1.0) * size
+    length = hydrography.straight_length(direction, size)
     runoff = np.where(active, land.rain - channels.pike_evaporation(land.rain, land.demand), 0.0)
     flow = hydrography.accumulate(receiver, runoff.ravel() / 1e3 * area).reshape(active.shape)
-    width, depth = channels.width_and_depth(flow / (DAYS_PER_YEAR * weather.SECONDS_PER_DAY))
+    width, depth = channels.width_and_depth(flow / YEAR)
     width = np.minimum(width, 0.4 * size)
     upstream = hydrography.accumulate(receiver, np.where(active, area, 0.0).ravel()).reshape(active.shape)
     river = hydrography.river_profile(receiver, land.ground.ravel(), upstream.ravel() / 1e6, length.ravel())
@@ -375,11 +376,7 @@ def make_fields(
         "channel_depth": depth,
         "channel_length": length,
         "channel_bed_altitude": river - depth,
-        "mean_precipitation": land.rain,
-        "mean_air_temperature": annual,
-        "aridity_index": aridity,
-        "mean_specific_humidity": humidity,
-        "mean_potential_evapotranspiration": land.demand,
+        **climate_predictors(land.rain, annual, humidity, land.demand),
         "mean_altitude": surface,
         "mean_slope": slope,
         "mean_clay_fraction": clay,
@@ -471,17 +468,10 @@ def make_weather(climate: climatology.Climatology, place: Place, seed: int) -> x
     rain = np.stack([layer.at(latitude, longitude) for layer in climate.precipitation]).astype(float)
     warmth = np.stack([climate.temperature_at(m, latitude, longitude, altitude) for m in range(12)]).astype(float)
     time, fallen, daily = generator.daily_from_monthly(np.maximum(rain, 0.1), warmth, FIRST_MONTH, seed)
-    axes = ("time", "y", "x")
-    series = {"precipitation": fallen, "air_temperature": daily}
-    data = {name: (axes, values, store.attributes(name)) for name, values in series.items()}
-    given = xr.Dataset(data, coords={"time": time.to_numpy()})
-    height, north = (xr.DataArray(values, dims=axes[1:]) for values in (altitude, latitude))
+    given = completion.daily({"precipitation": fallen, "air_temperature": daily}, time, "y", "x")
+    height, north = (xr.DataArray(values, dims=("y", "x")) for values in (altitude, latitude))
     full, _ = completion.complete(given, height, north)
-    fields = {str(name): full[name].values for name in full.data_vars} | {"surface_altitude": altitude}
-    forcing = inputs.forcing(fields, time, axis, -axis, CRS)
-    for name in full.data_vars:
-        forcing[name].attrs |= full[name].attrs
-    return forcing
+    return completion.on_grid(full, axis, -axis, CRS, altitude)
 
 
 def _on_grid(values: np.ndarray, forcing: xr.Dataset, place: Place) -> np.ndarray:

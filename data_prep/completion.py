@@ -17,7 +17,7 @@ missing, humidity and light need one another and are found together by iteration
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -25,7 +25,7 @@ import pandas as pd
 import xarray as xr
 
 from chase_jax.checks import InputError, require, require_between
-from chase_jax.io import store
+from chase_jax.io import inputs, store
 from chase_jax.io.forcing_store import DEFAULT_DIURNAL_RANGE
 from chase_jax.physics.atmosphere import Forcing
 from chase_jax.variables import FORCING_REQUIRED
@@ -34,7 +34,6 @@ from data_prep import sunlight, weather
 USUAL_WIND_SPEED = 2.0  # m s-1 at 2 m, the mean of more than 2000 stations, allen1998
 ITERATIONS = 20  # at most; four are enough for vapor pressures to settle within 0.1 Pa
 SETTLED = 0.01  # Pa, change of the vapor pressure at which the iteration ends
-DAYS_PER_YEAR = 365.25
 DEW_POINT = "dew_point_temperature"  # K, an optional variable of the dataset
 OPTIONAL = ("longwave_down", "air_temperature_min", "air_temperature_max")
 FLAG = "derivation"  # the attribute that tells a derived variable from an observed one
@@ -121,7 +120,7 @@ def complete(
         humid = weather.specific_humidity(weather.vapor_pressure(point), pressure)
         add("specific_humidity", humid, "dew point", f"{DEW_POINT} air_pressure", "bolton1980")
     if "specific_humidity" not in values:
-        annual = rain.mean(axis=0) * weather.SECONDS_PER_DAY * DAYS_PER_YEAR
+        annual = rain.mean(axis=0) * weather.SECONDS_PER_DAY * weather.DAYS_PER_YEAR
         vapor = weather.vapor_pressure(lowest)
         for _ in range(ITERATIONS):
             here = values["shortwave_down"] if "shortwave_down" in values else shine(vapor)
@@ -144,6 +143,40 @@ def complete(
     for name, (how, derived_from, references) in given.items():
         result[name] = (template.dims, values[name], flags(name, how, derived_from, references))
     return result, {name: how for name, (how, _, _) in given.items()}
+
+
+def daily(series: Mapping[str, np.ndarray], time: pd.DatetimeIndex, *points: str) -> xr.Dataset:
+    """Observed series as :func:`complete` takes them.
+
+    Args:
+        series: Arrays (time, ...) in the units of the table of variables.
+        time (time,): Days.
+        points: Names of the axes besides `time`.
+    """
+    data = {name: (("time", *points), values, store.attributes(name)) for name, values in series.items()}
+    return xr.Dataset(data, coords={"time": time.to_numpy()})
+
+
+def on_grid(
+    dataset: xr.Dataset, x: np.ndarray, y: np.ndarray, crs: str, altitude: np.ndarray | float | None = None
+) -> xr.Dataset:
+    """Completed weather as a forcing file holds it, with what tells how it was derived.
+
+    Args:
+        dataset: Result of :func:`complete` with the axes time, y and x; one point on an axis stands for all.
+        x (x,): Easting of the grid points, m.
+        y (y,): Northing of the grid points, m.
+        crs: The projection in any form that PROJ reads.
+        altitude (y, x): Altitude that the weather belongs to, m; None leaves it to the model.
+    """
+    shape = y.size, x.size
+    fields = {str(name): np.broadcast_to(array.values, (array.shape[0], *shape)) for name, array in dataset.items()}
+    if altitude is not None:
+        fields["surface_altitude"] = np.broadcast_to(altitude, shape)
+    forcing = inputs.forcing(fields, pd.DatetimeIndex(dataset["time"].values), x, y, crs)
+    for name, array in dataset.items():
+        forcing[name].attrs |= array.attrs
+    return forcing
 
 
 def to_forcing(dataset: xr.Dataset) -> Forcing:

@@ -109,6 +109,17 @@ def receivers(direction: np.ndarray) -> np.ndarray:
     return target.ravel()
 
 
+def straight_length(direction: np.ndarray, size: float) -> np.ndarray:
+    """Distance (row, column) between the centers of a cell and the next, m.
+
+    Args:
+        direction (row, column): D8 codes; codes without a next cell count as straight.
+        size: Width of a cell, m.
+    """
+    diagonal = [code for code, (down, right) in STEPS.items() if down and right]
+    return np.where(np.isin(direction, diagonal), np.sqrt(2.0), 1.0) * size
+
+
 def drainage_fronts(receiver: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     """Cells in groups from the divides downstream, and a mask of the cells that lie on or below a loop.
 

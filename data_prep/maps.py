@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import xarray as xr
 
-from chase_jax.checks import InputError
+from chase_jax import plotting
 from chase_jax.io import store
 
 LONGEST_SIDE = 1200  # points of a map; larger ones are thinned
@@ -26,11 +26,10 @@ def write(domain: xr.Dataset, upstream_area: np.ndarray, folder: pathlib.Path, t
     Raises:
         InputError: If matplotlib is not installed.
     """
-    try:
-        from matplotlib.colors import ListedColormap
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("figures need matplotlib; install it with: pip install 'chase_jax[plot]'.") from None
+    plotting.require_matplotlib()
+    from matplotlib.colors import ListedColormap
+    from matplotlib.figure import Figure
+
     active = domain.active.values > 0
     step = -(-max(active.shape) // LONGEST_SIDE)
     x, y = domain.x.values / 1e3, domain.y.values / 1e3

@@ -40,6 +40,7 @@ import xarray as xr
 
 from chase_jax.checks import require
 from chase_jax.io import inputs, store
+from chase_jax.signatures.attributes import climate_predictors
 from data_prep import channels, completion, hydrography, landcover, outputs, rasters, relief, soil, weather
 
 CRS = "EPSG:3035"
@@ -47,6 +48,7 @@ FACTOR = 2  # fine cells of 500 m per cell of the domain
 PERIOD = ("1989-01-01", "1993-12-31")
 GAUGE, GAUGE_NAME = "00398", "Moselle at Perl"
 SHORTWAVE_FACTOR = 0.145  # K-1/2, see above
+YEAR = weather.SECONDS_PER_DAY * weather.DAYS_PER_YEAR  # s
 
 # Variables of the forcing that were not observed: how, from what, after whom; see above.
 DERIVED = {
@@ -63,23 +65,13 @@ AQUIFER_CONDUCTIVITY = 1e-5  # m s-1, upper range of fissured limestone and sand
 
 
 def prepare(
-    data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = lambda message: None
+    data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = outputs.quiet
 ) -> dict[str, pathlib.Path]:
     """Write domain.nc, forcing.nc, gauges.csv, observations.nc and the reports corrections.csv and preparation.txt.
 
-    Args:
-        data_root: Folder that holds the folder `moselle` of raw data.
-        output_directory: Folder to write to; it is made if need be.
-        progress: Called with a line of text at every stage.
-
-    Returns:
-        Path of every file by its role: domain, forcing, gauges, observations, corrections, report.
-
-    Raises:
-        InputError: If raw data are missing or are not what this recipe knows.
+    See :class:`data_prep.outputs.Recipe`.
     """
-    source, target = pathlib.Path(data_root) / "moselle", pathlib.Path(output_directory)
-    require(source.is_dir(), f"{source}: is missing; set `data.root` to the folder that holds `moselle`.")
+    source, target = outputs.raw_folder(data_root, "moselle"), pathlib.Path(output_directory)
     names = {"forcing": "forcing.nc", "gauges": "gauges.csv", "observations": "observations.nc"}
     paths = {role: target / name for role, name in names.items()}
 
@@ -94,7 +86,7 @@ def prepare(
     observed = inputs.observations([GAUGE], time, discharge[None])
     store.write_dataset(observed, paths["observations"], "Upper Moselle: observed discharge")
     means = "\n".join(f"mean {name}: {value}" for name, value in _means(forcing, domain).items())
-    depth = np.nanmean(discharge) * weather.SECONDS_PER_DAY * 365.25 / (float(str(gauge["area_km2"])) * 1e3)
+    depth = np.nanmean(discharge) * YEAR / (float(str(gauge["area_km2"])) * 1e3)
     report += f"\n{means}\nobserved runoff depth {time[0]:%Y} to {time[-1]:%Y}: {depth:.0f} mm per year\n"
     title = "Upper Moselle at Perl, 1 km"
     return paths | outputs.write_domain(domain, target, title, corrections, report, progress)
@@ -185,7 +177,7 @@ def build_domain(
     rain, demand = climate["mean_precipitation"], climate["mean_potential_evapotranspiration"]
     runoff = rain - channels.pike_evaporation(rain, demand)  # only channel sizes hang on it
     mean_flow = hydrography.accumulate(receiver, np.where(flat, runoff.ravel(), 0) / 1e3 * size * size)
-    width, depth = channels.width_and_depth(mean_flow.reshape(active.shape) / (365.25 * weather.SECONDS_PER_DAY))
+    width, depth = channels.width_and_depth(mean_flow.reshape(active.shape) / YEAR)
     texture = soil.column_texture(soil.read_horizons(source / "morph" / "soil_classdefinition.txt"))
     sand, clay = (rasters.block_mean(part, FACTOR) for part in soil.map_texture(grids["soil_class"].values, texture))
     leaf_table = landcover.read_leaf_area(source / "morph" / "LAI_classdefinition.txt")
@@ -249,15 +241,8 @@ def _mean_weather(forcing: xr.Dataset, x: np.ndarray, y: np.ndarray) -> xr.Datas
 def _climate(forcing: xr.Dataset, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     """The climatic predictors on the domain grid."""
     mean = _mean_weather(forcing, x, y)
-    year = 365.25 * weather.SECONDS_PER_DAY
-    rain, demand = mean.precipitation.values * year, mean.potential_evapotranspiration.values * year
-    return {
-        "mean_precipitation": rain,
-        "mean_air_temperature": mean.air_temperature.values,
-        "aridity_index": demand / rain,
-        "mean_specific_humidity": mean.specific_humidity.values,
-        "mean_potential_evapotranspiration": demand,
-    }
+    rain, demand = mean.precipitation.values * YEAR, mean.potential_evapotranspiration.values * YEAR
+    return climate_predictors(rain, mean.air_temperature.values, mean.specific_humidity.values, demand)
 
 
 def _means(forcing: xr.Dataset, domain: xr.Dataset) -> dict[str, str]:
@@ -266,7 +251,7 @@ def _means(forcing: xr.Dataset, domain: xr.Dataset) -> dict[str, str]:
     inside = domain.active.values == 1
     value = {str(name): float(array.values[inside].mean()) for name, array in mean.data_vars.items()}
     return {
-        "precipitation": f"{value['precipitation'] * weather.SECONDS_PER_DAY * 365.25:.0f} mm per year",
+        "precipitation": f"{value['precipitation'] * YEAR:.0f} mm per year",
         "air temperature": f"{value['air_temperature'] - 273.15:.2f} degrees Celsius",
         "shortwave down": f"{value['shortwave_down']:.1f} W m-2",
         "specific humidity": f"{1e3 * value['specific_humidity']:.2f} g kg-1",

@@ -22,6 +22,7 @@ import scipy.ndimage
 import xarray as xr
 
 from chase_jax.checks import require
+from chase_jax.domain import channels
 from data_prep import hydrography, lakes, outputs, rasters, relief, vectors
 
 CRS = "+proj=laea +lat_0=30.5 +lon_0=90.5 +datum=WGS84 +units=m"
@@ -29,27 +30,16 @@ SIZE, FACTOR = 1000.0, 10  # m, and fine cells per cell in each direction
 COLUMNS, ROWS = 94, 110
 MEAN_DEPTH = 41.8  # m, cael2017
 SMALLEST_LEVEL = 20_000  # pixels of the tile that a level surface must have to be a lake
-SHALLOWEST_BANK = 0.5  # m, the least depth of a channel that the model takes by itself
 
 
 def prepare(
-    data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = lambda message: None
+    data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = outputs.quiet
 ) -> dict[str, pathlib.Path]:
     """Write domain.nc, corrections.csv, preparation.txt and domain.png.
 
-    Args:
-        data_root: Folder that holds the folder `nam_co_terrain` of raw data.
-        output_directory: Folder to write to; it is made if need be.
-        progress: Called with a line of text at every stage.
-
-    Returns:
-        Path of every file by its role.
-
-    Raises:
-        InputError: If raw data are missing or are not what this recipe knows.
+    See :class:`data_prep.outputs.Recipe`.
     """
-    source = pathlib.Path(data_root) / "nam_co_terrain"
-    require(source.is_dir(), f"{source}: is missing; set `data.root` to the folder that holds `nam_co_terrain`.")
+    source = outputs.raw_folder(data_root, "nam_co_terrain")
     progress("domain: terrain, drainage, lake")
     domain, corrections, report = build_domain(source)
     title = "Nam Co, Tibet, 1 km"
@@ -115,7 +105,7 @@ def build_domain(source: pathlib.Path) -> tuple[xr.Dataset, hydrography.Correcti
         "lake_sill_altitude": water_level,
         "glacier_fraction": np.where(lake > 0, 0.0, vectors.coverage(outline, x, y)),
         "channel_length": land.length,
-        "channel_bed_altitude": np.where(lake > 0, bed, land.river - SHALLOWEST_BANK),
+        "channel_bed_altitude": np.where(lake > 0, bed, land.river - channels.SMALLEST_DEPTH),
         "mean_altitude": rasters.block_mean(altitude, FACTOR),
         "mean_slope": slope,
     }

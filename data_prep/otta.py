@@ -33,23 +33,13 @@ LEAST_YIELD = 0.01  # 1, where the source has none
 
 
 def prepare(
-    data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = lambda message: None
+    data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = outputs.quiet
 ) -> dict[str, pathlib.Path]:
     """Write domain.nc, corrections.csv, preparation.txt and domain.png.
 
-    Args:
-        data_root: Folder that holds the folder `otta_1km` of raw data.
-        output_directory: Folder to write to; it is made if need be.
-        progress: Called with a line of text at every stage.
-
-    Returns:
-        Path of every file by its role.
-
-    Raises:
-        InputError: If raw data are missing or are not what this recipe knows.
+    See :class:`data_prep.outputs.Recipe`.
     """
-    source = pathlib.Path(data_root) / "otta_1km"
-    require(source.is_dir(), f"{source}: is missing; set `data.root` to the folder that holds `otta_1km`.")
+    source = outputs.raw_folder(data_root, "otta_1km")
     progress("domain: drainage, lakes, glaciers, channels")
     domain, corrections, report = build_domain(source)
     title = "Otta and neighbours, Norway, 1 km"

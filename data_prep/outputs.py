@@ -1,19 +1,61 @@
-"""What every recipe ends with: masked maps in a checked domain file, reports, and a figure beside them."""
+"""What recipes share: where they begin, and masked maps in a checked domain file, reports and a figure at the end."""
 
 from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from chase_jax.checks import InputError
+from chase_jax.checks import InputError, require
 from chase_jax.io import domain_store, gauge_store, inputs, store
 from data_prep import attributes, hydrography, maps
 
 CODES = ("active", "flow_direction", "vegetation_class", "lake_index", "lake_patch")  # 0 outside the domain
+
+
+class Recipe(Protocol):
+    """What `chase prepare` calls: the function `prepare` of a module of `data_prep`."""
+
+    def __call__(
+        self, data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = ...
+    ) -> dict[str, pathlib.Path]:
+        """Write what the model reads.
+
+        Args:
+            data_root: Folder that holds the recipe's folder of raw data.
+            output_directory: Folder to write to; it is made if need be.
+            progress: Called with a line of text at every stage.
+
+        Returns:
+            Path of every file by its role.
+
+        Raises:
+            InputError: If raw data are missing or are not what the recipe knows.
+        """
+        ...
+
+
+def quiet(line: str) -> None:
+    """Tell nothing of the progress. Argument: line, what would be told."""
+
+
+def raw_folder(data_root: pathlib.Path, name: str) -> pathlib.Path:
+    """The folder of raw data of a recipe.
+
+    Args:
+        data_root: Folder that should hold it.
+        name: Its name.
+
+    Raises:
+        InputError: If it is missing.
+    """
+    source = pathlib.Path(data_root) / name
+    require(source.is_dir(), f"{source}: is missing; set `data.root` to the folder that holds `{name}`.")
+    return source
 
 
 def domain_dataset(fields: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray, crs: str) -> xr.Dataset:

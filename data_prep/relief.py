@@ -55,7 +55,7 @@ def from_fine(
     """
     size, active = fine_size * factor, coarse.active
     receiver = hydrography.receivers(coarse.direction)
-    straight = np.where(np.isin(coarse.direction, [2, 8, 32, 128]), np.sqrt(2.0), 1.0) * size
+    straight = hydrography.straight_length(coarse.direction, size)
     length = np.where(np.isfinite(coarse.length), coarse.length * fine_size, straight)
     area = hydrography.accumulate(receiver, active.ravel() * size * size)
     at_exit = np.where(active.ravel(), altitude.ravel()[coarse.exit.ravel()], np.nan)

@@ -26,13 +26,14 @@ import pyproj
 import xarray as xr
 
 from chase_jax.checks import require
+from chase_jax.domain import channels
 from chase_jax.io import inputs, store
+from chase_jax.signatures.attributes import climate_predictors
 from data_prep import completion, hydrography, outputs, rasters, weather
 
 CRS = "EPSG:3035"
 SIZE = 8000.0  # m
 FIRST_DAY = "1989-12-30"  # of step 0
-DAYS_PER_YEAR = 365.25
 EARTH_RADIUS = 6.371e6  # m, of the sphere with the Earth's area
 GAUGES = {6: "Rhine at Lobith"}  # the number of the outlet; the source names no others
 LEAST_LEAF_AREA = 0.05  # 1
@@ -57,20 +58,11 @@ class Source:
 
 
 def prepare(
-    data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = lambda message: None
+    data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = outputs.quiet
 ) -> dict[str, pathlib.Path]:
     """Write domain.nc, forcing.nc, gauges.csv, reports and a figure.
 
-    Args:
-        data_root: Folder that holds the folder `rhine_1990` of raw data.
-        output_directory: Folder to write to; it is made if need be.
-        progress: Called with a line of text at every stage.
-
-    Returns:
-        Path of every file by its role.
-
-    Raises:
-        InputError: If raw data are missing or are not what this recipe knows.
+    See :class:`data_prep.outputs.Recipe`.
     """
     path, target = pathlib.Path(data_root) / "rhine_1990" / "wflow_rhine_sbm.nc", pathlib.Path(output_directory)
     paths = {"forcing": target / "forcing.nc", "gauges": target / "gauges.csv"}
@@ -82,8 +74,9 @@ def prepare(
         progress("weather: reading and completing")
         forcing, means = read_weather(raw, block, x, y)
         store.write_dataset(forcing, paths["forcing"], "Rhine above Lobith: weather of 1990")
-        fields, report = build_fields(raw, source, coarse, unit, block)
-        gauges = find_gauges(raw, source, coarse, unit, block, x, y)
+        areas = areas_of(source, coarse, unit)
+        fields, report = build_fields(raw, source, coarse, areas, block)
+        gauges = find_gauges(raw, source, areas, block, x, y)
     inputs.write_gauges(paths["gauges"], gauges)
     domain = outputs.domain_dataset(fields | means, x, y, CRS)
     domain["cell_area"].attrs["comment"] = "Area of the source cells that drain to the river within the cell"
@@ -141,8 +134,43 @@ def upscale(
     return coarse, np.where(source.active.ravel(), unit, -1)
 
 
+@dataclass
+class Areas:
+    """Areas of the network of the source and of the 8-km cells, m2.
+
+    Attributes:
+        unit (row, column): Of the unit catchments.
+        upstream (row, column): Draining through an 8-km cell.
+        source_upstream (source cell,): Draining through a source cell.
+        lost: Of the source cells that drain to no 8-km cell.
+    """
+
+    unit: np.ndarray
+    upstream: np.ndarray
+    source_upstream: np.ndarray
+    lost: float
+
+
+def areas_of(source: Source, coarse: hydrography.Upscaled, unit: np.ndarray) -> Areas:
+    """Areas, accumulated down both networks.
+
+    Args:
+        source: The network of the source.
+        coarse: The network of the 8-km cells.
+        unit (source cell,): Unit catchment.
+    """
+    held, shape = unit >= 0, coarse.active.shape
+    area = np.bincount(unit[held], source.area.ravel()[held], coarse.active.size)
+    receiver = hydrography.receivers(coarse.direction)
+    upstream = hydrography.accumulate(receiver, np.where(coarse.active.ravel(), area, 0.0)).reshape(shape)
+    fine = np.where(source.active.ravel(), hydrography.receivers(source.direction), -1)
+    source_upstream = hydrography.accumulate(fine, np.where(source.active, source.area, 0.0).ravel())
+    lost = float(source.area.ravel()[source.active.ravel() & ~held].sum())
+    return Areas(area.reshape(shape), upstream, source_upstream, lost)
+
+
 def build_fields(
-    raw: xr.Dataset, source: Source, coarse: hydrography.Upscaled, unit: np.ndarray, block: np.ndarray
+    raw: xr.Dataset, source: Source, coarse: hydrography.Upscaled, areas: Areas, block: np.ndarray
 ) -> tuple[dict[str, np.ndarray], str]:
     """Maps of the domain and a report.
 
@@ -150,7 +178,7 @@ def build_fields(
         raw: The open file.
         source: The network of the source.
         coarse: The network of the 8-km cells.
-        unit (source cell,): Unit catchment.
+        areas: Areas of both networks.
         block (source cell,): Flat index of the 8-km cell.
     """
     shape, cells = coarse.active.shape, coarse.active.size
@@ -158,49 +186,38 @@ def build_fields(
     def mean(name: str) -> np.ndarray:
         return means_of(raw[name].values, block, cells).reshape(*raw[name].shape[:-2], *shape)
 
-    held = unit >= 0
-    area = np.bincount(unit[held], source.area.ravel()[held], cells).reshape(shape)
-    receiver = hydrography.receivers(coarse.direction)
-    straight = np.where(np.isin(coarse.direction, [2, 8, 32, 128]), np.sqrt(2.0), 1.0) * SIZE
+    receiver, upstream = hydrography.receivers(coarse.direction), areas.upstream
+    straight = hydrography.straight_length(coarse.direction, SIZE)
     length = np.where(np.isfinite(coarse.length), coarse.length, straight)
-    upstream = hydrography.accumulate(receiver, np.where(coarse.active, area, 0.0).ravel())
     at_exit = np.where(coarse.active, raw["wflow_demmin"].values.ravel()[coarse.exit], np.nan)
-    river = hydrography.river_profile(receiver, at_exit.ravel(), upstream / 1e6, length.ravel()).reshape(shape)
+    river = hydrography.river_profile(receiver, at_exit.ravel(), upstream.ravel() / 1e6, length.ravel()).reshape(shape)
     altitude = mean("wflow_dem")
     width = np.where(coarse.active, raw["RiverWidth"].values.ravel()[coarse.exit], np.nan)
     leaves = mean("LAI")
     leaves = np.concatenate([leaves, 0.5 * (leaves[:1] + leaves[-1:])])
-    bank = np.maximum(0.27 * (5e-8 * upstream.reshape(shape)) ** 0.30, 0.5)  # as the model has it by itself
     fields = {
         "active": coarse.active,
         "flow_direction": coarse.direction,
         "surface_altitude": np.fmax(altitude, river),
-        "cell_area": area,
+        "cell_area": areas.unit,
         "leaf_area_index": np.maximum(rasters.fill_nearest(leaves), LEAST_LEAF_AREA),
         "glacier_fraction": np.clip(np.nan_to_num(mean("GlacierFrac")), 0.0, 1.0),
         "channel_width": width,
         "channel_length": length,
-        "channel_bed_altitude": river - bank,
+        "channel_bed_altitude": river - channels.bankfull_depth(upstream),
         "mean_altitude": altitude,
         "mean_leaf_area_index": np.maximum(rasters.fill_nearest(leaves), LEAST_LEAF_AREA).mean(0),
     }
-    lost = source.area.ravel()[source.active.ravel() & ~held].sum() / 1e6
-    large = (coarse.upstream > 100).ravel()
-    misfit = np.abs(upstream[large] / source_areas(source)[coarse.exit.ravel()[large]] - 1.0)
+    large = coarse.upstream > 100
+    misfit = np.abs(upstream[large] / areas.source_upstream[coarse.exit[large]] - 1.0)
     report = (
         f"basin {source.area[source.active].sum() / 1e6:.0f} km2 in {source.active.sum()} source cells, "
-        f"{lost:.0f} km2 of it drain to no cell\n"
+        f"{areas.lost / 1e6:.0f} km2 of it drain to no cell\n"
         f"upstream areas within 3 % of the source in {(misfit <= 0.03).mean():.1%} of {misfit.size} cells with more "
         f"than 100 source cells; largest deviation {misfit.max():.1%}\n"
         "soil and vegetation: the model's defaults"
     )
     return fields, report
-
-
-def source_areas(source: Source) -> np.ndarray:
-    """Area that drains through every source cell (cell,), m2."""
-    receiver = np.where(source.active.ravel(), hydrography.receivers(source.direction), -1)
-    return hydrography.accumulate(receiver, np.where(source.active, source.area, 0.0).ravel())
 
 
 def means_of(values: np.ndarray, block: np.ndarray, cells: int) -> np.ndarray:
@@ -240,57 +257,36 @@ def read_weather(
         return rasters.fill_nearest(found)
 
     altitude = rasters.fill_nearest(means_of(raw["wflow_dem"].values, block, x.size * y.size).reshape(shape))
-    east, north = np.meshgrid(x, y)
-    latitude = pyproj.Transformer.from_crs(CRS, 4326, always_xy=True).transform(east, north)[1]
-    axes = ("time", "y", "x")
+    latitude = pyproj.Transformer.from_crs(CRS, 4326, always_xy=True).transform(*np.meshgrid(x, y))[1]
     series = {"precipitation": mean("prcp") / weather.SECONDS_PER_DAY, "air_temperature": mean("temp") + 273.15}
-    data = {name: (axes, values, store.attributes(name)) for name, values in series.items()}
-    given = xr.Dataset(data, coords={"time": time.to_numpy()})
-    full, _ = completion.complete(given, xr.DataArray(altitude, dims=axes[1:]), xr.DataArray(latitude, dims=axes[1:]))
-    forcing = inputs.forcing({str(name): full[name].values for name in full.data_vars}, time, x, y, CRS)
-    for name in full.data_vars:
-        forcing[name].attrs |= full[name].attrs
-    rain = series["precipitation"].mean(0) * weather.SECONDS_PER_DAY * DAYS_PER_YEAR
-    demand = mean("pet").mean(0) * DAYS_PER_YEAR
-    return forcing, {
-        "mean_precipitation": rain,
-        "mean_air_temperature": series["air_temperature"].mean(0),
-        "aridity_index": demand / np.maximum(rain, 1.0),
-        "mean_specific_humidity": full.specific_humidity.values.mean(0),
-        "mean_potential_evapotranspiration": demand,
-    }
+    height, north = (xr.DataArray(values, dims=("y", "x")) for values in (altitude, latitude))
+    full, _ = completion.complete(completion.daily(series, time, "y", "x"), height, north)
+    rain = series["precipitation"].mean(0) * weather.SECONDS_PER_DAY * weather.DAYS_PER_YEAR
+    demand = mean("pet").mean(0) * weather.DAYS_PER_YEAR
+    warmth, humidity = series["air_temperature"].mean(0), full.specific_humidity.values.mean(0)
+    return completion.on_grid(full, x, y, CRS), climate_predictors(rain, warmth, humidity, demand)
 
 
 def find_gauges(
-    raw: xr.Dataset,
-    source: Source,
-    coarse: hydrography.Upscaled,
-    unit: np.ndarray,
-    block: np.ndarray,
-    x: np.ndarray,
-    y: np.ndarray,
+    raw: xr.Dataset, source: Source, areas: Areas, block: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> list[dict[str, object]]:
     """The gauges of the source in the cells whose upstream areas are nearest to theirs.
 
     Args:
         raw: The open file.
         source: The network of the source.
-        coarse: The network of the 8-km cells.
-        unit (source cell,): Unit catchment.
+        areas: Areas of both networks.
         block (source cell,): Flat index of the 8-km cell.
         x (column,): Easting of the cells, m.
         y (row,): Northing of the cells, m.
     """
-    held = unit >= 0
-    area = np.bincount(unit[held], source.area.ravel()[held], coarse.active.size)
-    upstream = hydrography.accumulate(hydrography.receivers(coarse.direction), np.where(coarse.active.ravel(), area, 0))
-    fine = source_areas(source)
+    fine = areas.source_upstream
     number = raw["wflow_gauges"].values
     gauges = []
     for place in np.flatnonzero(np.isfinite(number) & source.active):
         own = int(number.flat[place])
         here = divmod(int(block[place]), x.size)
-        row, column = hydrography.snap(upstream.reshape(coarse.active.shape), *here, float(fine[place]))
+        row, column = hydrography.snap(areas.upstream, *here, float(fine[place]))
         name = GAUGES.get(own, f"Gauge {own}")
         found = {"gauge_id": f"{own:02d}", "x": x[column], "y": y[row], "area_km2": fine[place] / 1e6, "name": name}
         gauges.append(found)

@@ -9,6 +9,7 @@ LATENT_HEAT = 2.45e6  # J kg-1, allen1998
 HARGREAVES_FACTOR = 0.0023  # K-1/2 K-1, hargreaves1985
 HARGREAVES_OFFSET = 17.8  # K
 SECONDS_PER_DAY = 86400.0  # s
+DAYS_PER_YEAR = 365.25
 PRIESTLEY_TAYLOR = 1.26  # 1, priestley1972
 NET_SHARE = 0.85 * 0.9  # 1, of shortwave: what is absorbed (albedo 0.15), less a tenth into the ground; kimball1997
 LEAST_ANNUAL_PRECIPITATION = 80.0  # kg m-2 year-1, below which no aridity is told apart

@@ -14,8 +14,7 @@ from chase_jax import constants as const
 from chase_jax.checks import require
 from chase_jax.signatures import baseflow
 
-DAYS_PER_YEAR = 365.2425
-LEAST_RUNOFF = 1e-3 / const.SECONDS_PER_DAY / DAYS_PER_YEAR  # kg m-2 s-1, 1 g m-2 a year; below it there is no index
+LEAST_RUNOFF = 1e-3 / const.SECONDS_PER_DAY / const.DAYS_PER_YEAR  # kg m-2 s-1; with less there is no index
 
 
 class Signatures(eqx.Module):
@@ -37,7 +36,7 @@ def signatures(runoff: jax.Array, interval_days: int) -> Signatures:
         runoff (day, cell): Daily means of runoff, kg m-2 s-1.
         interval_days: Interval of the separation of base flow, days.
     """
-    depth = jnp.mean(runoff, axis=0) * const.SECONDS_PER_DAY * DAYS_PER_YEAR
+    depth = jnp.mean(runoff, axis=0) * const.SECONDS_PER_DAY * const.DAYS_PER_YEAR
     return Signatures(depth, baseflow_index(runoff, interval_days))
 
 

@@ -160,7 +160,7 @@ class Simulator:
         """Whether nearly all cells kept their storage over the run-in."""
         change = self._change(before, after) / len(series)
         yield_ = np.mean(series, axis=0) * const.SECONDS_PER_DAY
-        return float(np.mean(in_equilibrium(change, yield_, 1.0 / targets.DAYS_PER_YEAR))) >= SETTLED_SHARE
+        return float(np.mean(in_equilibrium(change, yield_, 1.0 / const.DAYS_PER_YEAR))) >= SETTLED_SHARE
 
     def _change(self, before: State, after: State) -> np.ndarray:
         """Change of all water in a cell (cell,), kg m-2."""
@@ -171,7 +171,7 @@ class Simulator:
         self, before: State, after: State, found: targets.Signatures, cycles: int, slopes: np.ndarray | None = None
     ) -> Outcome:
         """Signatures with the drift of the stores and the cost."""
-        drift = self._change(before, after) * (targets.DAYS_PER_YEAR / self._period.days)
+        drift = self._change(before, after) * (const.DAYS_PER_YEAR / self._period.days)
         days = cycles * self._run_in.days + self._period.days
         cost = days / (self._run_in.days + self._period.days) * (1.0 if slopes is None else COST_WITH_SLOPES)
         return Outcome(np.asarray(found.runoff_depth), np.asarray(found.baseflow_index), drift, np.array(cost), slopes)

@@ -51,13 +51,24 @@ def geometry(
     Source:
         moody2002, width and depth against discharge.
     """
-    bankfull = BANKFULL_RUNOFF * upstream_area
     length = np.where(np.isnan(given["channel_length"]), distance, given["channel_length"])
-    width = np.maximum(WIDTH_FACTOR * bankfull**WIDTH_EXPONENT, SMALLEST_WIDTH)
-    depth = np.maximum(DEPTH_FACTOR * bankfull**DEPTH_EXPONENT, SMALLEST_DEPTH)
+    width = np.maximum(WIDTH_FACTOR * (BANKFULL_RUNOFF * upstream_area) ** WIDTH_EXPONENT, SMALLEST_WIDTH)
+    depth = bankfull_depth(upstream_area)
     width = np.where(np.isnan(given["channel_width"]), width, given["channel_width"])
     depth = np.where(np.isnan(given["channel_depth"]), depth, given["channel_depth"])
     return Shape(length, np.where(standing, cell_area / length, width), depth)
+
+
+def bankfull_depth(upstream_area: np.ndarray) -> np.ndarray:
+    """Bankfull depth (cell,) where it is not given, m.
+
+    Args:
+        upstream_area (cell,): Area of the catchment, m2.
+
+    Source:
+        moody2002.
+    """
+    return np.maximum(DEPTH_FACTOR * (BANKFULL_RUNOFF * upstream_area) ** DEPTH_EXPONENT, SMALLEST_DEPTH)
 
 
 def descending_bed(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chase_jax.checks import InputError
+from chase_jax import plotting
 from chase_jax.domain.domain import Domain
 from chase_jax.evaluation.gauges import flow_duration, seasonal_cycle
 
@@ -28,22 +27,7 @@ LEAST_RIVER_SHARE = 0.003  # 1, of the largest upstream area, from which a chann
 SCORE_COLOURS, SCORE_RANGE = "viridis", (-0.41, 1.0)  # KGE; -0.41 is the skill of the observed mean (knoben2019)
 
 
-def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw under the style of this package; what else is drawn elsewhere keeps its own."""
-
-    @functools.wraps(draw)
-    def drawn(*args, **kwargs) -> Figure:
-        try:
-            import matplotlib as mpl
-        except ImportError:
-            raise InputError("Figures need matplotlib; install it with: pip install 'chase_jax[plot]'.") from None
-        with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-            return draw(*args, **kwargs)
-
-    return drawn
-
-
-@_styled
+@plotting.styled(STYLE)
 def hydrograph(
     time: np.ndarray,
     simulated: np.ndarray,
@@ -104,7 +88,7 @@ def hydrograph(
     return figure
 
 
-@_styled
+@plotting.styled(STYLE)
 def lake_level(time: np.ndarray, simulated: np.ndarray, observed: np.ndarray, title: str) -> Figure:
     """Level of a lake.
 
@@ -125,7 +109,7 @@ def lake_level(time: np.ndarray, simulated: np.ndarray, observed: np.ndarray, ti
     return figure
 
 
-@_styled
+@plotting.styled(STYLE)
 def network_map(domain: Domain, x: np.ndarray, y: np.ndarray, labels: list[str], scores: np.ndarray) -> Figure:
     """Relief, rivers, lakes and glaciers of a domain, with its gauges coloured by their efficiency.
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from chase_jax.checks import InputError, require
 from chase_jax.constants import SECONDS_PER_DAY
-from chase_jax.io import store
+from chase_jax.io import store, tables
 from chase_jax.signatures.attributes import Basins
 from chase_jax.variables import PREDICTORS
 
@@ -60,12 +60,7 @@ def read_basins(path: str | os.PathLike[str], records: str | os.PathLike[str] | 
 
 def _table(file: pathlib.Path) -> pd.DataFrame:
     """The lines of the table as text."""
-    try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{file}: cannot be read as a table ({reason}); write a text file with commas.") from None
-    table.columns = table.columns.str.strip()
+    table = tables.read(file, "write a text file with commas")
     absent = [name for name in ("gauge_id", "area_km2", *PREDICTORS) if name not in table]
     require(not absent, f"{file}: line 1: the columns {', '.join(absent)} are missing; add them.")
     table = table.apply(lambda column: column.str.strip())

@@ -92,6 +92,25 @@ def require_same_grid(dataset: xr.Dataset, grid: Grid, path: pathlib.Path, what:
     )
 
 
+def cells_of(array: xr.DataArray, name: str, grid: Grid, path: pathlib.Path) -> np.ndarray:
+    """The values (cell,) of a map in the unit of the table, NaN where it has none.
+
+    Args:
+        array: The map, on the grid of the domain.
+        name: The variable.
+        grid: The grid of the domain.
+        path: The file, for the message.
+
+    Raises:
+        InputError: If its axes or its unit are others.
+    """
+    require(
+        set(array.dims) == {"y", "x"},
+        f"{path}: variable {name}: has the axes ({', '.join(map(str, array.dims))}); needed are (y, x).",
+    )
+    return grid.pack(store.canonical(array.transpose("y", "x"), name, path))
+
+
 def read_projection(dataset: xr.Dataset, path: pathlib.Path) -> dict[str, object]:
     """The attributes of the grid mapping of a file.
 

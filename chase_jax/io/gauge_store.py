@@ -12,7 +12,7 @@ import xarray as xr
 
 from chase_jax.checks import InputError, require
 from chase_jax.domain.grid import Grid
-from chase_jax.io import store
+from chase_jax.io import store, tables
 
 COLUMNS = "gauge_id,x,y,area_km2,name"
 
@@ -77,12 +77,7 @@ def read_gauges(path: str | os.PathLike[str], grid: Grid) -> Gauges:
 
 def _table(file: pathlib.Path) -> pd.DataFrame:
     """The lines of gauges.csv as text."""
-    try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{file}: cannot be read as a table ({reason}); write a text file with {COLUMNS}.") from None
-    table.columns = table.columns.str.strip()
+    table = tables.read(file, f"write a text file with {COLUMNS}")
     has = set(table.columns)
     require(
         "gauge_id" in has and ({"x", "y"} <= has or {"lon", "lat"} <= has),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import numpy as np
 
 from chase_jax.checks import require
 from chase_jax.domain.grid import Grid
 from chase_jax.io import store
-from chase_jax.io.domain_store import require_same_grid
+from chase_jax.io.domain_store import cells_of, require_same_grid
+from chase_jax.variables import VARIABLES
 
 INTERVAL = "interval_days"
 
@@ -38,23 +38,14 @@ def read_maps(
         found, interval = {}, None
         for name in names:
             array = store.require_variable(dataset, name, file)
+            values = cells_of(array, name, grid, file)
             require(
-                set(array.dims) == {"y", "x"},
-                f"{file}: variable {name}: has the axes ({', '.join(map(str, array.dims))}); needed are (y, x).",
+                not np.isnan(values).all(),
+                f"{file}: variable {name}: has no value in any cell of the domain; give another map.",
             )
-            values = grid.pack(store.canonical(array.transpose("y", "x"), name, file))
-            given = np.flatnonzero(~np.isnan(values))
-            require(
-                given.size > 0, f"{file}: variable {name}: has no value in any cell of the domain; give another map."
-            )
-            here = grid.select(given)
-            store.check_values(values[given], name, file, _place_of(here))
+            held = np.where(np.isnan(values), VARIABLES[name].valid_min, values)  # a hole is no wrong value
+            store.check_values(held, name, file, lambda index: grid.place(int(index[-1])))
             found[name] = values
             if name == "baseflow_index" and INTERVAL in array.attrs:
                 interval = int(array.attrs[INTERVAL])
     return found, interval
-
-
-def _place_of(grid: Grid) -> Callable[[tuple[int, ...]], str]:
-    """Where a cell of a grid is, by its index."""
-    return lambda index: grid.place(int(index[-1]))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -101,21 +99,6 @@ def maps(
         attrs = {"standard_name": "depth", "units": "m", "positive": "down", "axis": "Z"}
         dataset = dataset.assign_coords(layer=("layer", bottom - 0.5 * np.asarray(thickness), attrs))
     return with_time(dataset, starts, ends)
-
-
-def budget_table(rows: Sequence[Mapping[str, object]]) -> str:
-    """The text of budget.csv: one line per month, one column per process.
-
-    Args:
-        rows: Values by column; all rows have the same columns.
-    """
-    stream = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({k: f"{v:.9g}" if isinstance(v, float) else v for k, v in row.items()})
-    return stream.getvalue()
 
 
 def join(datasets: Sequence[xr.Dataset]) -> xr.Dataset:

@@ -11,7 +11,7 @@ import numpy as np
 from chase_jax.checks import require
 from chase_jax.domain.grid import Grid
 from chase_jax.io import store
-from chase_jax.io.domain_store import frame, map_of, require_same_grid
+from chase_jax.io.domain_store import cells_of, frame, map_of, require_same_grid
 from chase_jax.physics import runoff
 from chase_jax.variables import CALIBRATED
 
@@ -39,10 +39,7 @@ def read_parameters(path: str | os.PathLike[str], grid: Grid, dcor_form: str) ->
             array = store.find(dataset, name, file)
             if array is None:
                 continue
-            require(
-                set(array.dims) == {"y", "x"},
-                f"{file}: variable {name}: has the axes ({', '.join(map(str, array.dims))}); needed are (y, x).",
-            )
+            values = cells_of(array, name, grid, file)
             low, high = None, None
             if name == "dcor":
                 form = str(array.attrs.get("dcor_form", "missing"))
@@ -52,7 +49,6 @@ def read_parameters(path: str | os.PathLike[str], grid: Grid, dcor_form: str) ->
                     f"{dcor_form}; set `physics.dcor_form` to that of the file, or calibrate again.",
                 )
                 low, high = runoff.RANGE[dcor_form]
-            values = grid.pack(store.canonical(array.transpose("y", "x"), name, file))
             store.check_values(values, name, file, lambda index: grid.place(index[-1]), low, high)
             found[name] = values
         require(

@@ -104,6 +104,13 @@ class RunFolder:
             if old["restart"] in self.manifest["files"]:
                 self.drop(old["restart"])
 
+    def finish(self, *lines: str) -> None:
+        """Declare the run finished, with its last lines for the log."""
+        for line in lines:
+            self.log(line)
+        self.manifest["status"] = "finished"
+        self.commit()
+
     def last_valid(self) -> dict[str, Any] | None:
         """The newest chunk whose restart is undamaged; later ones are struck from the list, to be computed again."""
         while self.chunks and not self.holds(self.chunks[-1]["restart"]):

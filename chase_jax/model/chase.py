@@ -174,8 +174,7 @@ class Chase(eqx.Module):
 
     def columns(self) -> Any:
         """Parameters of the columns in blocks of cells and in the precision of their formulas."""
-        parameters = self.parameters.land
-        return to_blocks(precision.single(parameters) if self.options.mixed else parameters, BLOCK)
+        return to_blocks(self.options.rounded(self.parameters.land), BLOCK)
 
     def _columns_day(self, state: State, forcing: atmosphere.Forcing, wet: PerCell, columns: Any) -> land.Day:
         """All columns, block by block."""
@@ -190,9 +189,8 @@ class Chase(eqx.Module):
             available,
         )
 
-        if self.options.mixed:
-            forcing, rounded = precision.single(forcing), precision.single(setting)
-            setting = eqx.tree_at(lambda s: s.aquifer_storage, rounded, setting.aquifer_storage)
+        forcing, rounded = self.options.rounded((forcing, setting))
+        setting = eqx.tree_at(lambda s: s.aquifer_storage, rounded, setting.aquifer_storage)  # a store, kept exact
 
         def block(part: Any) -> land.Day:
             parameters, stores, weather, world = part

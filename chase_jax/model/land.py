@@ -169,6 +169,10 @@ class Options(eqx.Module):
         """True where formulas are in single precision."""
         return self.precision == "mixed"
 
+    def rounded(self, tree: Any) -> Any:
+        """A tree in the precision of the formulas. Argument: tree of arrays."""
+        return precision.single(tree) if self.mixed else tree
+
 
 class Fluxes(eqx.Module):
     """Means over a sub-step or a day, kg m-2 s-1 or W m-2 of the land tile; vapor and heat positive to the air."""
@@ -255,7 +259,7 @@ def leaf_area_today(leaf_area_index: PerMonthCell, day_of_year: jax.Array) -> Pe
         leaf_area_index (month, cell): Leaf area index of each month, 1.
         day_of_year (): Day of the year, 1 on 1 January.
     """
-    position = (day_of_year - 0.5) * (12.0 / 365.2425) - 0.5
+    position = (day_of_year - 0.5) * (12.0 / const.DAYS_PER_YEAR) - 0.5
     before = jnp.floor(position)
     share = position - before
     month = before.astype(jnp.int32) % 12
@@ -282,7 +286,7 @@ def day(parameters: Parameters, state: State, forcing: atmosphere.Forcing, setti
     mean = eqx.tree_at(lambda f: f.energy_residual, mean, jnp.max(jnp.abs(fluxes.energy_residual), axis=0))
 
     air = atmosphere.air(weather.shared, weather.mean())
-    before = precision.single(state.open_water) if options.mixed else state.open_water
+    before = options.rounded(state.open_water)
     slab, lake = open_water.step(p.open_water, before, air, setting.open_water_available, const.SECONDS_PER_DAY)
     gained = lake.net_shortwave + lake.net_longwave - lake.sensible_heat + lake.precipitation_heat
     gained = gained - lake.evaporation * air.vapor_enthalpy
@@ -326,10 +330,10 @@ def through(
     Returns:
         Stores and aquifer storage at the end, and what `after` kept, stacked over the sub-steps.
     """
-    today = _prepare(p, precision.single(state) if options.mixed else state, setting, leaf_area)
+    today = _prepare(p, options.rounded(state), setting, leaf_area)
 
     def advance(carry: tuple[State, PerCell], interval: Any):
-        stores, held = precision.single(carry) if options.mixed else carry
+        stores, held = options.rounded(carry)
         new, storage, fluxes = substep(p, today, setting, options, stores, held, air_of(interval), dt)
         if options.mixed:
             new, storage = _settled(*carry, stores, new, fluxes, setting.land_fraction, dt)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from chase_jax.domain.drainage import Drainage
 from chase_jax.signatures import baseflow
 from chase_jax.variables import PREDICTORS, VARIABLES
 
+Amount = TypeVar("Amount", np.ndarray, float)
 TARGETS = ("runoff_depth", "baseflow_index")
 FLOW_SIGNATURES = (
     "q_mean", "runoff_ratio", "slope_fdc", "baseflow_index", "stream_elas", "q5", "q95", "hfd_mean", "runoff_depth",
@@ -279,11 +281,8 @@ def land_predictors(
 
 
 def climate_predictors(
-    precipitation: np.ndarray,
-    air_temperature: np.ndarray,
-    specific_humidity: np.ndarray,
-    potential_evapotranspiration: np.ndarray,
-) -> dict[str, np.ndarray]:
+    precipitation: Amount, air_temperature: Amount, specific_humidity: Amount, potential_evapotranspiration: Amount
+) -> dict[str, Amount]:
     """The predictors of climate from means over all years.
 
     Args:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from chase_jax.checks import InputError
+from chase_jax import plotting
 from chase_jax.signatures.maps import running_median
 from chase_jax.signatures.regressors import REGRESSORS
 
@@ -30,21 +29,6 @@ STYLE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw under the style of this package; what else is drawn elsewhere keeps its own."""
-
-    @functools.wraps(draw)
-    def drawn(*args, **kwargs) -> Figure:
-        try:
-            import matplotlib as mpl
-        except ImportError:
-            raise InputError("Figures need matplotlib; install it with: pip install 'chase_jax[plot]'.") from None
-        with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-            return draw(*args, **kwargs)
-
-    return drawn
-
-
 def _panels(count: int, rows: int, size: tuple[float, float]) -> tuple[Figure, np.ndarray]:
     from matplotlib.figure import Figure
 
@@ -52,7 +36,7 @@ def _panels(count: int, rows: int, size: tuple[float, float]) -> tuple[Figure, n
     return figure, figure.subplots(rows, count, squeeze=False)
 
 
-@_styled
+@plotting.styled(STYLE)
 def predictions(table: pd.DataFrame, scores: pd.DataFrame, importance: pd.DataFrame, regressor: str) -> Figure:
     """Predicted against observed signatures of sites left out, with the importance of predictors (figure 3).
 
@@ -82,7 +66,7 @@ def predictions(table: pd.DataFrame, scores: pd.DataFrame, importance: pd.DataFr
     return figure
 
 
-@_styled
+@plotting.styled(STYLE)
 def aggregation(table: pd.DataFrame) -> Figure:
     """Means over basins against observation, and their bias against the size of the basin (figure 4).
 
@@ -115,7 +99,7 @@ def aggregation(table: pd.DataFrame) -> Figure:
     return figure
 
 
-@_styled
+@plotting.styled(STYLE)
 def signature_maps(
     x: np.ndarray, y: np.ndarray, found: Mapping[str, np.ndarray], applicable: Mapping[str, np.ndarray] | None = None
 ) -> Figure:
@@ -139,7 +123,7 @@ def signature_maps(
     return figure
 
 
-@_styled
+@plotting.styled(STYLE)
 def biases(table: pd.DataFrame, best: Mapping[str, str]) -> Figure:
     """Where the predictions of sites left out are too high or too low.
 

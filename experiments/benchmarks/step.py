@@ -32,7 +32,6 @@ from chase_jax import constants as const  # noqa: E402
 from chase_jax import demo  # noqa: E402
 from chase_jax.io import forcing_store  # noqa: E402
 from chase_jax.model import chase, land, program, surface_water  # noqa: E402
-from chase_jax.numerics import precision  # noqa: E402
 from chase_jax.numerics.scan import to_blocks  # noqa: E402
 from chase_jax.physics import atmosphere, groundwater  # noqa: E402
 
@@ -177,8 +176,7 @@ def record_processes(model: cj.Chase, state: Any, weather: atmosphere.Forcing) -
     )
     parameters, stores, today = first(p.land), first(state.land), first(weather)
     options = model.options
-    if options.mixed:
-        setting, parameters, stores, today = precision.single((setting, parameters, stores, today))
+    setting, parameters, stores, today = options.rounded((setting, parameters, stores, today))
     air = atmosphere.prepare_day(parameters.atmosphere, today, setting.latitude, options.land_substeps, options.storm)
     noon = jax.tree.map(lambda leaf: leaf[options.land_substeps // 2], air.intervals)
     dt = const.SECONDS_PER_DAY / options.land_substeps

@@ -32,6 +32,20 @@ def results(folder) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
+def dying(stand_in):
+    """A stand-in that dies in its third chunk."""
+    calls = []
+
+    class Dying(stand_in):
+        def advance(self, *given):
+            calls.append(1)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            return super().advance(*given)
+
+    return Dying
+
+
 def test_chunks_cover_every_day_once_and_never_cross_a_month():
     days = np.arange(np.datetime64("1991-12-20"), np.datetime64("1992-03-05"))
     for longest in (None, 1, 7, 31):
@@ -101,16 +115,7 @@ def test_killed_run_resumes_from_an_undamaged_restart(tmp_path, words, monkeypat
     assert cli.main(["simulate", *words]) == 0
     whole = results(tmp_path / "run")
     again = [*words, f"output.directory={tmp_path}/again"]
-    calls = []
-
-    class Dying(small_case.StandIn):
-        def advance(self, *given):
-            calls.append(1)
-            if len(calls) == 3:
-                raise KeyboardInterrupt
-            return super().advance(*given)
-
-    monkeypatch.setattr(build, "program", Dying)
+    monkeypatch.setattr(build, "program", dying(small_case.StandIn))
     with pytest.raises(KeyboardInterrupt):
         cli.main(["simulate", *again])
     (tmp_path / "again" / "restart" / "00001_1990-02-28.nc").write_bytes(b"bad")
@@ -162,16 +167,7 @@ def test_run_in_ends_in_balance_and_resumes_in_the_middle(tmp_path, words, monke
     with xr.open_dataset(tmp_path / "run/gauges.nc") as found, xr.open_dataset(tmp_path / "plain/gauges.nc") as known:
         np.testing.assert_array_equal(found["discharge"], known["discharge"])
 
-    calls = []
-
-    class Dying(Draining):
-        def advance(self, *given):
-            calls.append(1)
-            if len(calls) == 3:
-                raise KeyboardInterrupt
-            return super().advance(*given)
-
-    monkeypatch.setattr(build, "program", Dying)
+    monkeypatch.setattr(build, "program", dying(Draining))
     again = [*words, *run_in, f"output.directory={tmp_path}/again"]
     with pytest.raises(KeyboardInterrupt):
         cli.main(["simulate", *again])
