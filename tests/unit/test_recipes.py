@@ -119,9 +119,10 @@ def test_rhine_keeps_upstream_areas(prepared, real_data):
     with xr.open_dataset(real_data / "rhine_1990" / "wflow_rhine_sbm.nc") as raw:
         source, log = rhine_1990.read_network(raw)
     block, x, y = rhine_1990.blocks_of(source)
-    coarse, _ = rhine_1990.upscale(source, block, (y.size, x.size), log)
+    coarse, unit = rhine_1990.upscale(source, block, (y.size, x.size), log)
     domain = domain_store.open_domain(prepared("rhine_1990") / "domain.nc")
-    published = domain.grid.pack(rhine_1990.source_areas(source)[np.maximum(coarse.exit, 0)])
+    areas = rhine_1990.areas_of(source, coarse, unit)
+    published = domain.grid.pack(areas.source_upstream[np.maximum(coarse.exit, 0)])
     large = np.flatnonzero(domain.grid.pack(coarse.upstream) > 100)
     chosen = np.random.default_rng(0).choice(large, 500, replace=False)
     misfit = np.abs(np.asarray(domain.drainage.upstream_area) / published - 1.0)[chosen]
