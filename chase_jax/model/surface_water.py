@@ -29,10 +29,10 @@ from chase_jax.typing import PerCell, PerEdge
 
 LAKE_SOLVER = ConjugateGradient(tolerance=1e-10, max_steps=1000)
 NO_DISCHARGE = 1e-30  # m3 s-1; smaller discharges count as none
-SPREAD = 6 * 3600.0  # s, how much the steps of the routing may spread a wave on its longest way
+SPREAD = 6 * 3600.0  # s, how much the steps of the routing may spread a wave on its way
+SPREAD_SHARE = 0.01  # 1, share of the variance by which rivers spread a wave that the steps may add to that
 SHORTEST_STEP, LONGEST_STEP = 300.0, 3600.0  # s, between which a routing step is chosen
 FEWEST_SWEEPS, MOST_SWEEPS = 4, 16  # between which the sweeps of Jacobi are chosen; beyond, elimination costs less
-LIMITER_PASSES = 8  # 1; through-flow up to this Courant number passes the limiter unthrottled
 
 
 class Geometry(eqx.Module):
@@ -188,9 +188,11 @@ def choose_solver(
 ) -> tuple[Tree | Jacobi, str]:
     r"""Solver of the reaches with the step, and the sweeps, that a network calls for, and a sentence that says why.
 
-    Backward Euler spreads a wave that travels for a time T by $\sqrt{T\,\Delta t}$. The step is the longest that
-    divides the interval and keeps this below six hours on the longest way through the network. The sweeps are those
-    that nine tenths of the cells need in a flood; steps in which the rest is not finished are solved by elimination.
+    Backward Euler adds $T\,\Delta t$ to the variance in time of a wave that travels for a time T. The step is the
+    longest that divides the interval and keeps this, on every way through the network, below the square of six hours
+    and a hundredth of what the rivers themselves add, which counts up to $T^2/12$, an even spread over the whole time.
+    The sweeps are those that nine tenths of the cells need in a flood; steps in which the rest is not finished are
+    solved by elimination.
 
     Args:
         parameters: Channels.
@@ -206,9 +208,11 @@ def choose_solver(
     network = geometry.network
     reason = ""
     if time_step is None:
-        travel = river.travel_time(parameters, network)
-        longest = min(max(SPREAD**2 / max(travel, 1.0), SHORTEST_STEP), LONGEST_STEP)
-        time_step = interval / math.ceil(interval / longest - 1e-9)
+        time, variance = river.travel(parameters, network)
+        allowed = SPREAD**2 + SPREAD_SHARE * np.minimum(variance, time**2 / 12.0)
+        longest = float(np.min(allowed / np.maximum(time, 1.0), initial=LONGEST_STEP))
+        time_step = interval / math.ceil(interval / max(longest, SHORTEST_STEP) - 1e-9)
+        travel = float(np.max(time, initial=0.0))
         spread = math.sqrt(travel * time_step) / 3600.0
         reason = f" (a flood wave travels up to {travel / 86400.0:.2g} d and is spread by {spread:.2g} h)"
     if reach == "tree":
@@ -247,7 +251,7 @@ def _substep(
     between = jnp.where(jnp.abs(between) > NO_DISCHARGE, between, 0.0)
     leaving = jnp.where(leaving > NO_DISCHARGE, leaving, 0.0)
     available = volume / dt + source - hair * (volume / dt + jnp.abs(source))
-    between, leaving = limit_outflow(geometry.edges, between, available, leaving, LIMITER_PASSES)
+    between, leaving = limit_outflow(geometry.edges, between, available, leaving)
     volume = volume + dt * (source - geometry.edges.divergence(between) - leaving)
     return volume, _Move(discharge=between[: volume.shape[0]] + leaving, unmet_loss=source - lateral_inflow)
 

@@ -7,6 +7,8 @@ fluxes are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -56,26 +58,24 @@ class EdgeList(eqx.Module):
 
 
 def limit_outflow(
-    edges: EdgeList,
-    flux: jax.Array,
-    available: jax.Array,
-    boundary_flux: jax.Array | None = None,
-    passes: int = 0,
+    edges: EdgeList, flux: jax.Array, available: jax.Array, boundary_flux: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array]:
-    r"""Scale the fluxes that leave a cell so that it never gives more than it has.
+    r"""Scale the fluxes that leave a cell so that it never gives more than it has and gets.
 
-    $$ r_i \leftarrow \min\left(1, \frac{a_i + \sum_{e \to i} r_{up(e)} |Q_e|}{\sum_{e \leftarrow i} |Q_e|}\right) $$
+    $$ r_i = \min\left(1, \frac{a_i + \sum_{e \to i} r_{up(e)} |Q_e|}{\sum_{e \leftarrow i} |Q_e|}\right) $$
 
-    The first estimate ignores the inflow, which is safe; each pass then lets a cell hand on what it certainly
-    receives. The ratio only grows from pass to pass and every iterate keeps all stores >= 0, so any number of passes
-    is correct; a through-flow with Courant number n needs n of them not to be throttled.
+    The largest solution is found from above, r = 1: a cell that is short takes from what the next ones get, and only as
+    far as that makes these short the repetition goes on. Water that runs downhill along the edges runs in no circle,
+    so it ends at the solution itself, however many cells a wave passes in a step. Should a flux without a potential run
+    in circles so that it does not end, cells count on no inflow, which is always safe.
+
+    The derivative is that of the solution: a linear system in the cells that are short, solved the same way.
 
     Args:
         edges: Edges between cells.
         flux (edge,): Proposed flux, m3 s-1, positive from tail to head.
         available (cell,): Volume over the time step plus sources, m3 s-1; negative counts as zero.
         boundary_flux (cell,): Proposed flux out of the domain, m3 s-1; negative is an inflow and is left alone.
-        passes: Number of refinements (static).
 
     Returns:
         Limited flux (edge,) and limited boundary flux (cell,), m3 s-1, same signs as proposed.
@@ -86,17 +86,53 @@ def limit_outflow(
     size = jnp.abs(flux)
     boundary = jnp.zeros_like(available) if boundary_flux is None else boundary_flux
     leaving = jnp.where(boundary > 0.0, boundary, 0.0)
-    entering = leaving - boundary
     outflow = leaving.at[donor].add(size)
-    supply = jnp.where(available > 0.0, available, 0.0)
+    supply = jnp.where(available > 0.0, available, 0.0) + (leaving - boundary)
     # A hair less than all, so that rounding in the sums cannot leave a store at minus one ulp.
-    safe = 1.0 - 16.0 * jnp.finfo(flux.dtype).eps
+    needed = outflow / (1.0 - 16.0 * jnp.finfo(flux.dtype).eps)
+    none = jnp.zeros_like(supply)
 
-    def ratio(inflow):
-        enough = outflow <= safe * (supply + inflow)
-        return jnp.where(enough, 1.0, safe * (supply + inflow) / jnp.where(enough, 1.0, outflow))
+    def share(scale: jax.Array) -> jax.Array:
+        supplied = supply + none.at[taker].add(size * scale[donor])
+        enough = needed <= supplied
+        return jnp.where(enough, 1.0, supplied / jnp.where(enough, 1.0, needed))
 
-    scale = ratio(entering)
-    for _ in range(passes):
-        scale = ratio(entering.at[taker].add(size * scale[donor]))
+    found, ended = jax.lax.stop_gradient(_repeat(share, jnp.ones_like(supply)))
+    short = jnp.where(ended, found < 1.0, jax.lax.stop_gradient(needed > supply))
+    passed_on = jnp.where(ended & short[taker], size, 0.0)
+    scale = _handed_down(donor, taker, passed_on, jnp.where(short, needed, 1.0), jnp.where(short, supply, 1.0))
     return flux * scale[donor], jnp.where(boundary > 0.0, boundary * scale, boundary)
+
+
+def _handed_down(
+    donor: jax.Array, taker: jax.Array, weight: jax.Array, diagonal: jax.Array, right: jax.Array
+) -> jax.Array:
+    """Solution x (cell,) of `diagonal` x_i = `right` + sum of `weight` x_donor over the edges towards i."""
+
+    def along(x: jax.Array) -> jax.Array:
+        return jnp.zeros_like(x).at[taker].add(weight * x[donor])
+
+    def against(x: jax.Array) -> jax.Array:
+        return jnp.zeros_like(x).at[donor].add(weight * x[taker])
+
+    def solved(sums: Callable[[jax.Array], jax.Array], b: jax.Array) -> jax.Array:
+        return _repeat(lambda x: (b + sums(x)) / diagonal, b / diagonal)[0]
+
+    return jax.lax.custom_linear_solve(
+        lambda x: diagonal * x - along(x), right, lambda _, b: solved(along, b), lambda _, b: solved(against, b)
+    )
+
+
+def _repeat(function: Callable[[jax.Array], jax.Array], x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Apply `function` until nothing changes, at most as often as there are cells; the result, whether it is final."""
+
+    def change(carry: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+        old, _, count = carry
+        new = function(old)
+        return new, jnp.all(new == old), count + 1
+
+    def unfinished(carry: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        return ~carry[1] & (carry[2] <= x.size)
+
+    x, ended, _ = jax.lax.while_loop(unfinished, change, (x, jnp.asarray(False), jnp.asarray(0)))
+    return x, ended

@@ -24,7 +24,6 @@ from chase_jax.physics import soil_hydraulics
 from chase_jax.typing import PerCell, PerEdge
 
 THICKNESS_WIDTH = 0.1  # m, bend between mean and donor thickness of a face; choice of this project
-LIMITER_PASSES = 1  # 1; in a time step water crosses far less than a cell
 
 
 class Parameters(eqx.Module):
@@ -199,7 +198,7 @@ def step(
         fall = surface_fall - faces.difference(table.depth)
         conductance = face_conductance(parameters, storage, faces, fall)
         flux, report = solver.flux(faces, cell_area * table.storage_coefficient / part, conductance, fall)
-        flux, _ = limit_outflow(faces, flux, storage * cell_area / part, passes=LIMITER_PASSES)
+        flux, _ = limit_outflow(faces, flux, storage * cell_area / part)
         return storage - part * faces.divergence(flux) / cell_area, (flux, report)
 
     storage, (flux, reports) = jax.lax.scan(advance, state.storage, None, length=solver.substeps)
