@@ -18,7 +18,7 @@ frozen here; the patch answers in :mod:`lake`.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -33,6 +33,7 @@ from chase_jax.typing import CellMask, PerCell
 MINIMUM_OUTLET_SLOPE = 1e-5  # 1; keeps the outflow of a flat last reach above zero; choice of this project
 FLOOD_DEPTH = 1.5  # 1; depth of the flood that the solver is prepared for, in depths of the banks
 FLOOD_SLOPE = 1e-5  # 1; least slope of its surface
+LEAST_CELERITY = 1e-3  # m s-1, of its waves
 
 
 class Solver(Protocol):
@@ -311,27 +312,44 @@ def required_sweeps(parameters: channel.Parameters, network: Network, dt: float)
     return np.asarray(jnp.where(network.patch, 0.0, needed))
 
 
-def travel_time(parameters: channel.Parameters, network: Network) -> float:
-    r"""Longest time that a flood wave takes on its way to an outlet, sink or lake, s.
+class Travel(NamedTuple):
+    """The way of a flood wave to an outlet, sink or lake.
 
-    It passes a cell of length L in $L / (5v/3)$, v being the velocity of the flood of :func:`flood`.
+    Attributes:
+        time (cell,): How long it takes, s.
+        variance (cell,): By how much the rivers spread it, s2; the square of a standard deviation.
+    """
+
+    time: np.ndarray
+    variance: np.ndarray
+
+
+def travel(parameters: channel.Parameters, network: Network) -> Travel:
+    r"""How long a flood wave takes on its way, and how rivers spread it.
+
+    It passes a cell of length L with the celerity $c = 5v/3$ in L / c, which adds $2 D L / c^3$ to its variance in
+    time, with the hydraulic diffusivity $D = Q / (2 W S)$; v, Q and the slope S of the water are those of the flood of
+    :func:`flood`.
 
     Args:
         parameters: Channels.
         network: Geometry.
 
     Returns:
-        The longest time, s. Computed on the host.
+        The :class:`Travel`. Computed on the host.
 
     Source:
-        Celerity of a kinematic wave in a wide channel: chow1959, ch. 18.
+        Celerity of a kinematic wave in a wide channel: chow1959, ch. 18; diffusivity and moments: hayami1951.
     """
     level, edge = flood(parameters, network)
     linked = np.asarray(network.links.linked) & ~np.asarray(network.patch)
-    velocity = np.asarray(edge.discharge) / np.asarray(parameters.width * level)
-    time = np.where(linked, np.asarray(network.length) / np.maximum(5.0 / 3.0 * velocity, 1e-3), 0.0)
-    next_cell = np.where(linked, np.asarray(network.links.parent), time.size)
-    time, next_cell = np.append(time, 0.0), np.append(next_cell, time.size)
-    while np.any(next_cell < time.size - 1):  # after k rounds `time` covers 2^k cells
-        time, next_cell = time + time[next_cell], next_cell[next_cell]
-    return float(time.max(initial=0.0))
+    length, width = np.asarray(network.length), np.asarray(parameters.width)
+    celerity = np.maximum(5.0 / 3.0 * np.asarray(edge.discharge) / (width * np.asarray(level)), LEAST_CELERITY)
+    diffusivity = np.asarray(edge.to_next) * length / width  # Q falls by Q / (2 S L) for each metre the next cell rises
+    time, variance = length / celerity, 2.0 * diffusivity * length / celerity**3
+    end = linked.size
+    next_cell = np.append(np.where(linked, np.asarray(network.links.parent), end), end)
+    time, variance = (np.append(np.where(linked, value, 0.0), 0.0) for value in (time, variance))
+    while np.any(next_cell < end):  # after k rounds both cover 2^k cells
+        time, variance, next_cell = time + time[next_cell], variance + variance[next_cell], next_cell[next_cell]
+    return Travel(time[:end], variance[:end])

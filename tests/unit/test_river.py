@@ -44,14 +44,26 @@ def test_steps_and_sweeps_come_from_the_network():
     assert (given.time_step, given.sweeps) == (600.0, 3)
 
 
-def test_travel_time_is_that_of_a_kinematic_wave_down_the_longest_way():
+def test_a_flood_travels_as_a_kinematic_wave_and_spreads_as_hayami_says():
     cells, slope, depth = 40, 1e-3, 2.0
     geometry, parameters = chain(cells, slope, 100.0)
     parameters = dataclasses.replace(parameters, bank_depth=jnp.full(cells, depth / river.FLOOD_DEPTH))
     radius = 100.0 * depth / (100.0 + 2 * depth)
-    celerity = 5 / 3 * radius ** (2 / 3) * np.sqrt(slope) / 0.03
-    found = river.travel_time(parameters, geometry.network)
-    assert found == pytest.approx((cells - 1) * 1000.0 / celerity, rel=1e-3)
+    velocity = radius ** (2 / 3) * np.sqrt(slope) / 0.03
+    found = river.travel(parameters, geometry.network)
+    way = 1000.0 * np.arange(cells - 1, -1, -1)
+    np.testing.assert_allclose(found.time, way / (5 / 3 * velocity), rtol=1e-3)
+    diffusivity = velocity * depth / (2 * slope)
+    np.testing.assert_allclose(found.variance, 2 * diffusivity * way / (5 / 3 * velocity) ** 3, rtol=2e-3)
+
+
+def test_a_river_that_spreads_waves_itself_takes_longer_steps():
+    def time_step(slope):
+        geometry, parameters = chain(2000, slope, 100.0)
+        parameters = dataclasses.replace(parameters, bank_depth=jnp.full(2000, 8.0))
+        return surface_water.choose_solver(parameters, geometry, "tree", 10800.0)[0].time_step
+
+    assert time_step(2e-5) > time_step(2e-4)  # though a wave takes longer
 
 
 def flood(geometry, parameters, solver, volume, days, cells):
