@@ -5,8 +5,14 @@ from __future__ import annotations
 import importlib.util
 import pathlib
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+
+from chase_jax.model import surface_water
+from chase_jax.numerics.krylov import ConjugateGradient
+from chase_jax.numerics.tree import Tree
 
 PATH = pathlib.Path(__file__).parents[2] / "experiments" / "backwater.py"
 
@@ -33,3 +39,32 @@ def test_the_flow_turns_back_and_drains_and_no_water_is_lost(experiment, tmp_pat
     closure = float(capsys.readouterr().out.split("in less out, ")[1].split(" of what moved")[0])
     assert closure < 1e-12
     assert (tmp_path / "runs" / "backwater" / "backwater.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_the_tolerance_of_lakes_keeps_gradients_to_1e_5(experiment):
+    """Two days of the flood that fills the lake; a hundred times the tolerance would show."""
+    case = experiment.build()
+    day = np.arange(40) + 0.5
+    inflow = np.stack([experiment.flood(day, *both) for both in (experiment.RIVER, experiment.INFLOW)], axis=1)
+    volume = jnp.asarray(experiment.run(case, inflow)[0][-1])
+    lateral = jnp.zeros(case.domain.cells).at[jnp.array([case.source, case.tributary])].set(inflow[-1])
+
+    def gradient(solver):
+        def mouth(roughness, volume):
+            parameters = surface_water.channel.Parameters(
+                roughness, case.parameters.width, case.parameters.bank_depth, case.parameters.floodplain_fraction
+            )
+            state = surface_water.State(volume)
+            fluxes = surface_water.step(parameters, case.geometry, state, lateral, 2 * 86400.0, Tree(3600.0), solver)[1]
+            return fluxes.discharge[case.mouth]
+
+        return jax.jit(jax.grad(mouth, (0, 1)))(case.parameters.manning_roughness, volume)
+
+    def error(found, expected):
+        return max(float(jnp.abs(a - b).max() / jnp.abs(b).max()) for a, b in zip(found, expected, strict=True))
+
+    exact = gradient(ConjugateGradient(tolerance=1e-14, max_steps=5000))
+    assert error(gradient(surface_water.LAKE_SOLVER), exact) < 1e-8
+    loose = error(gradient(ConjugateGradient(tolerance=1e-4)), exact)
+    assert 1e-5 < loose < 1e-2
