@@ -29,7 +29,7 @@ from chase_jax.typing import PerCell, PerEdge
 
 LAKE_SOLVER = ConjugateGradient(tolerance=1e-10, max_steps=1000)
 NO_DISCHARGE = 1e-30  # m3 s-1; smaller discharges count as none
-SPREAD = 6 * 3600.0  # s, how much the steps of the routing may spread a wave on its way
+SPREAD = 4.5 * 3600.0  # s, how much the steps of the routing may spread a wave on its way
 SPREAD_SHARE = 0.01  # 1, share of the variance by which rivers spread a wave that the steps may add to that
 SHORTEST_STEP, LONGEST_STEP = 300.0, 3600.0  # s, between which a routing step is chosen
 FEWEST_SWEEPS, MOST_SWEEPS = 4, 16  # between which the sweeps of Jacobi are chosen; beyond, elimination costs less
@@ -189,7 +189,7 @@ def choose_solver(
     r"""Solver of the reaches with the step, and the sweeps, that a network calls for, and a sentence that says why.
 
     Backward Euler adds $T\,\Delta t$ to the variance in time of a wave that travels for a time T. The step is the
-    longest that divides the interval and keeps this, on every way through the network, below the square of six hours
+    longest that divides the interval and keeps this, on every way through the network, below the square of 4.5 hours
     and a hundredth of what the rivers themselves add, which counts up to $T^2/12$, an even spread over the whole time.
     The sweeps are those that nine tenths of the cells need in a flood; steps in which the rest is not finished are
     solved by elimination.
