@@ -1,6 +1,6 @@
 """Both solvers of the rivers against short, iterated steps: error and time over routing steps, on two networks.
 
-    python experiments/reach_solvers.py [otta] [stem] [--rows 500] [--days 8]
+    python experiments/reach_solvers.py [otta] [stem] [--rows 500] [--days 8] [--defaults]
 
 * otta: Otta and its neighbours with their lakes (the development data, from CHASE_DATA).
 * stem: a generated network, a main river of 2,000 cells and 2,000 km that falls by 2 cm a kilometre; tributaries that
@@ -164,19 +164,23 @@ def timed(case: Case, solver: Tree | Jacobi) -> tuple[np.ndarray, float]:
     return discharge[FILLING:], time.process_time() - start
 
 
-def compare(case: Case) -> pd.DataFrame:
-    """Error and time of every solver: a row each."""
+def defaults(case: Case) -> list[Tree | Jacobi]:
+    """Both solvers as the network calls for them."""
+    chosen = [
+        surface_water.choose_solver(case.parameters, case.geometry, name, INTERVAL) for name in ("tree", "jacobi")
+    ]
+    for _, report in chosen:
+        print(report)
+    return [solver for solver, _ in chosen]
+
+
+def compare(case: Case, solvers: list[Tree | Jacobi]) -> pd.DataFrame:
+    """Error and time of every solver: a row each, after that of the reference."""
     expected, seconds = timed(case, REFERENCE)
     cell_days = case.area.size * case.runoff.shape[0]
     spread = ((expected - expected.mean(0)) ** 2).sum(0)
     rows = [("tree, 300 s, 3 iterations", 0.0, 0.0, 1.0, 1.0, 0.0, cell_days / seconds)]
-    defaults = []
-    for name in ("tree", "jacobi"):
-        solver, report = surface_water.choose_solver(case.parameters, case.geometry, name, INTERVAL)
-        print(report)
-        defaults.append(solver)
-    solvers = defaults + [Tree(step) for step in STEPS] + [Jacobi(*both) for both in SWEPT]
-    for number, solver in enumerate(solvers):
+    for solver in solvers:
         discharge, seconds = timed(case, solver)
         error = ((discharge - expected) ** 2).sum(0) / spread
         peaks = discharge.max(0) / expected.max(0)
@@ -185,7 +189,6 @@ def compare(case: Case) -> pd.DataFrame:
             name = f"jacobi, {solver.time_step:g} s, {solver.sweeps} sweeps"
             needed = river.required_sweeps(case.parameters, case.geometry.network, solver.time_step)
             more = 100.0 * float((needed > solver.sweeps).mean())
-        name += ", default" if number < len(defaults) else ""
         rows.append((name, error.max(), np.median(error), peaks.min(), peaks.max(), more, cell_days / seconds))
         print(f"{name}: worst error {error.max():.1e}, peaks {peaks.min():.4f} to {peaks.max():.4f}, {seconds:.1f} s")
     columns = ["solver", "largest 1 - skill", "median 1 - skill", "lowest peak", "highest peak"]
@@ -217,11 +220,14 @@ def main() -> None:
     parser.add_argument("networks", nargs="*", choices=["otta", "stem", []], default=["otta", "stem"])
     parser.add_argument("--rows", type=int, default=500, help="rows of 2,000 cells beside the stem")
     parser.add_argument("--days", type=int, default=8)
+    parser.add_argument("--defaults", action="store_true", help="only the solvers as the network calls for them")
     chosen = parser.parse_args()
     folder = pathlib.Path("runs/reach_solvers")
     folder.mkdir(parents=True, exist_ok=True)
     for name in chosen.networks:
-        table = compare(otta(chosen.days) if name == "otta" else stem(chosen.rows, chosen.days))
+        case = otta(chosen.days) if name == "otta" else stem(chosen.rows, chosen.days)
+        others = [] if chosen.defaults else [*(Tree(step) for step in STEPS), *(Jacobi(*both) for both in SWEPT)]
+        table = compare(case, defaults(case) + others)
         table.to_csv(folder / f"{name}.csv", index=False)
         draw(table, folder / f"{name}.png")
         print(table.to_string(index=False))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import pathlib
+
 import equinox as eqx
 import jax
 import numpy as np
@@ -12,6 +15,8 @@ from chase_jax import demo
 from chase_jax.io import domain_store, forcing_store, gauge_store
 from chase_jax.model import chase, initial, surface_water
 from chase_jax.numerics.tree import Tree
+
+PATH = pathlib.Path(__file__).parents[2] / "experiments" / "reach_solvers.py"
 
 LEAST_SKILL, LEAST_PEAK = 0.999, 0.97  # 1, Nash-Sutcliffe efficiency and ratio of peaks
 REFERENCE = Tree(300.0, iterations=3)
@@ -67,3 +72,30 @@ def test_in_the_flood_of_december_1993_on_the_moselle(real_data, tmp_path):
     found, expected = compare(moselle.prepare(real_data, tmp_path), "1993-11-15", "1993-12-31")
     assert expected.max() > 3.0 * np.median(expected)
     check(found)
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    spec = importlib.util.spec_from_file_location("reach_solvers", PATH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def judge(experiment, case):
+    table = experiment.compare(case, experiment.defaults(case)).iloc[1:]
+    assert (1.0 - table["largest 1 - skill"] >= LEAST_SKILL).all(), table
+    assert (table["lowest peak"] >= LEAST_PEAK).all(), table
+    assert (table["highest peak"] <= 2.0 - LEAST_PEAK).all(), table
+
+
+@pytest.mark.slow
+def test_on_a_flat_main_river_of_2000_km(experiment):
+    judge(experiment, experiment.stem(rows=6, days=8))
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_on_otta_with_its_lakes(real_data, experiment, monkeypatch):
+    monkeypatch.setenv("CHASE_DATA", str(real_data))
+    judge(experiment, experiment.otta(days=6))
