@@ -7,6 +7,7 @@ Exit codes: 0 done; 2 the input is wrong (one line says what and where); 75 stop
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import pathlib
 import pkgutil
@@ -192,7 +193,15 @@ def _prepare(config: Any) -> None:
         config.output.overwrite or not kept.exists(),
         f"output.directory: {target}: holds a data folder; choose another or set output.overwrite=true.",
     )
-    recipe(source, target, lambda text: print(text, file=sys.stderr), **options(config, config.recipe))
+    given = options(config, config.recipe)
+    taken = inspect.signature(recipe).parameters
+    for key, name, value in (
+        ("corrections.path", "mended", config.corrections.path),
+        ("hydrography", "method", config.hydrography if config.hydrography != "largest" else None),
+    ):
+        require(value is None or name in taken, f"{key} is given, but recipe {config.recipe} does not take it.")
+        given |= {name: value} if value is not None else {}
+    recipe(source, target, lambda text: print(text, file=sys.stderr), **given)
     print(f"data folder: {target}")
 
 

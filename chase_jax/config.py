@@ -194,10 +194,23 @@ class ChinaLike:
 
 
 @dataclasses.dataclass
+class Mended:
+    """What a person mends in a drainage network."""
+
+    path: str | None = key(None, "table x,y,direction,reason (lon,lat or row,column for x,y) of directions to change")
+
+
+@dataclasses.dataclass
 class Prepare(Config):
     """The keys of `chase prepare`; a group of the name of a recipe holds what that recipe alone takes."""
 
     recipe: str | None = key(None, "name of the recipe, a module of data_prep")
+    hydrography: str = key(
+        "largest",
+        "exits of upscaled cells: at their largest accumulation, or found by iteration (IHU of pyflwdir)",
+        ("largest", "iterative"),
+    )
+    corrections: Mended = dataclasses.field(default_factory=Mended)
     china_like: ChinaLike = dataclasses.field(default_factory=ChinaLike)
 
 

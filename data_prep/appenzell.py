@@ -27,7 +27,7 @@ from chase_jax.checks import require
 from chase_jax.domain import channels
 from chase_jax.io import inputs, store
 from chase_jax.signatures.attributes import climate_predictors
-from data_prep import completion, hydrography, outputs, rasters, relief, vectors, weather
+from data_prep import by_hand, completion, hydrography, outputs, rasters, relief, vectors, weather
 
 CRS = "EPSG:2056"
 FACTOR = 20  # fine cells of 25 m per cell of the domain
@@ -35,7 +35,11 @@ GAUGE, GAUGE_NAME, GAUGE_AREA = "2112", "Sitter at Appenzell", 74.4  # km2
 
 
 def prepare(
-    data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = outputs.quiet
+    data_root: pathlib.Path,
+    output_directory: pathlib.Path,
+    progress: Callable[[str], None] = outputs.quiet,
+    mended: pathlib.Path | None = None,
+    method: str = "largest",
 ) -> dict[str, pathlib.Path]:
     """Write domain.nc, forcing.nc, gauges.csv, observations.nc, reports and a figure.
 
@@ -45,7 +49,7 @@ def prepare(
     names = {"forcing": "forcing.nc", "gauges": "gauges.csv", "observations": "observations.nc"}
     paths = {role: target / name for role, name in names.items()}
     progress("domain: drainage of the terrain")
-    fields, x, y, corrections, gauge, report = build_fields(source)
+    fields, x, y, corrections, gauge, report = build_fields(source, mended, method)
     progress("weather: reading and completing")
     altitude = float(fields["surface_altitude"][fields["active"]].mean())
     forcing, means = read_weather(source, x, y, altitude)
@@ -66,11 +70,13 @@ def prepare(
     return paths | outputs.write_domain(domain, target, title, corrections, report, progress)
 
 
-def build_fields(source: pathlib.Path):
+def build_fields(source: pathlib.Path, mended: pathlib.Path | None = None, method: str = "largest"):
     """Maps of the domain, its axes, the corrections to its drainage, its gauge and a report.
 
     Args:
         source: The folder `appenzell`.
+        mended: Table of directions mended by hand.
+        method: How the drainage is upscaled, see :func:`data_prep.hydrography.upscale`.
     """
     terrain = rasters.read_geotiff(source / "dem.tif")
     outline, _ = vectors.read_polygons(source / "outline.shp", CRS)
@@ -94,14 +100,15 @@ def build_fields(source: pathlib.Path):
     padded["direction"].flat[exit_cell] = hydrography.OUTLET
     corrections = hydrography.Corrections()
     fine_area = (fine_size / 1e3) ** 2
-    coarse = hydrography.upscale(padded["direction"], padded["inside"], FACTOR, corrections, fine_area)
+    coarse = hydrography.upscale(padded["direction"], padded["inside"], FACTOR, corrections, fine_area, method)
     receiver = np.where(padded["inside"].ravel(), hydrography.receivers(padded["direction"]), -1)
     coarse = hydrography.reconnect(coarse, receiver, corrections, fine_area)
-    slope = rasters.block_mean(padded["slope"], FACTOR)
-    land = relief.from_fine(coarse, padded["inside"], padded["altitude"], slope, FACTOR, fine_size)
     size = fine_size * FACTOR
     x = terrain.x[0] - fine_size / 2 + (np.arange(coarse.active.shape[1]) + 0.5) * size
     y = terrain.y[0] + fine_size / 2 - (np.arange(coarse.active.shape[0]) + 0.5) * size
+    coarse = by_hand.apply_to(mended, coarse, x, y, CRS, corrections, (size / 1e3) ** 2)
+    slope = rasters.block_mean(padded["slope"], FACTOR)
+    land = relief.from_fine(coarse, padded["inside"], padded["altitude"], slope, FACTOR, fine_size)
     fields = {
         "active": coarse.active,
         "flow_direction": coarse.direction,

@@ -6,7 +6,8 @@ Directions are ESRI D8 codes; rows count southward, columns eastward. Cells are 
 **Upscaling.** A coarse cell takes the place of a block of fine cells. Its *exit* is the fine cell of the block with the
 largest accumulation, and its direction points to the neighbour whose exit the fine flow path from its own exit meets
 first. A path that only clips a corner of a neighbour therefore does not join the river of that neighbour. This is the
-idea of the cell outlet tracing method (reed2003) with the repairs listed in :class:`Corrections`.
+idea of the cell outlet tracing method (reed2003) with the repairs listed in :class:`Corrections`. The other method is
+iterative hydrography upscaling (eilander2021), as pyflwdir has it, which moves exits until links fit.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from chase_jax.checks import require
+from chase_jax.checks import require, require_choice
 
 OUTLET, SINK = 0, 255
 LONGEST_DETOUR = 8  # cells, to mend a link; choice of this project
+METHODS = ("largest", "iterative")  # of upscaling
 PIT = 5  # of PCRaster, whose other codes are the keys of a number pad
 PCRASTER = {1: 8, 2: 4, 3: 2, 4: 16, 6: 1, 7: 32, 8: 64, 9: 128}  # to ESRI D8
 STEPS = {1: (0, 1), 2: (1, 1), 4: (1, 0), 8: (1, -1), 16: (0, -1), 32: (-1, -1), 64: (-1, 0), 128: (-1, 1)}
@@ -33,15 +35,23 @@ class Corrections:
     Kinds: `invalid code`, `flow to inactive cell`, `loop`, `crossing path` (the fine path clips a neighbour before it
     joins another), `broken link` (the fine path leaves the neighbourhood without meeting an exit; the first
     neighbour it enters is taken), `detour` (a link mended by :func:`reconnect`), `unconnected cell` (an active cell
-    whose water cannot reach any outlet or sink), `second way out of a lake`.
+    whose water cannot reach any outlet or sink), `second way out of a lake`, `by hand` (with the reason given).
     """
 
     rows: list[dict] = field(default_factory=list)
 
-    def add(self, kind: str, cell: tuple[int, int], before: int, after: int, upstream_area: float = np.nan) -> None:
+    def add(
+        self,
+        kind: str,
+        cell: tuple[int, int],
+        before: int,
+        after: int,
+        upstream_area: float = np.nan,
+        reason: str = "",
+    ) -> None:
         """Note that the code of a cell (row, column) went from `before` to `after`; upstream_area in km2."""
         entry = {"kind": kind, "row": int(cell[0]), "column": int(cell[1]), "before": int(before), "after": int(after)}
-        self.rows.append(entry | {"upstream_area_km2": float(upstream_area)})
+        self.rows.append(entry | {"upstream_area_km2": float(upstream_area), "reason": reason})
 
     def counts(self) -> dict[str, int]:
         """Number of corrections of each kind."""
@@ -304,9 +314,14 @@ class Upscaled:
 
 
 def upscale(
-    direction: np.ndarray, active: np.ndarray, factor: int, corrections: Corrections, cell_area: float
+    direction: np.ndarray,
+    active: np.ndarray,
+    factor: int,
+    corrections: Corrections,
+    cell_area: float,
+    method: str = "largest",
 ) -> Upscaled:
-    """Coarse drainage directions by the cell of largest accumulation; see the module docstring.
+    """Coarse drainage directions; see the module docstring.
 
     A coarse cell is active if at least half of its fine cells are, or if a fine outlet lies in it.
 
@@ -316,7 +331,11 @@ def upscale(
         factor: Fine cells per coarse cell, in each direction.
         corrections: Record that every change is added to.
         cell_area: Area of a fine cell, km2.
+        method: "largest" (exits at the largest accumulation) or "iterative" (needs pyflwdir).
     """
+    require_choice(method, "method", METHODS)
+    if method == "iterative":
+        return _upscale_iteratively(direction, active, factor, corrections, cell_area)
     shape = (direction.shape[0] // factor, direction.shape[1] // factor)
     row, column = np.indices(direction.shape)
     block = (row // factor * shape[1] + column // factor).ravel()
@@ -380,11 +399,58 @@ def upscale_to(
             codes[cell] = _largest_neighbor(cell, exits, coarse_active, upstream, shape)
             kind = "unconnected cell" if codes[cell] == SINK else "flow to inactive cell"
             corrections.add(kind, *note, codes[cell], area)
-    on = coarse_active.reshape(shape)
-    exit_upstream = np.where(coarse_active, upstream[exits], np.nan).reshape(shape)
-    return Upscaled(
-        codes.reshape(shape), on, np.where(on, exits.reshape(shape), -1), lengths.reshape(shape), exit_upstream
-    )
+    return _upscaled(codes, coarse_active, exits, lengths, upstream, shape, corrections, cell_area)
+
+
+def _upscaled(codes, active, exits, lengths, upstream, shape, corrections, cell_area):
+    """The coarse network without the loops that broken links may have left, from arrays (cell,)."""
+    on = active.reshape(shape)
+    size = np.where(active, upstream[np.maximum(exits, 0)], np.nan).reshape(shape)
+    before = codes.reshape(shape)
+    # water of a loop goes where most water comes by
+    fixed = repair(before, on, -np.nan_to_num(size), corrections, cell_area)
+    length = np.where(fixed == before, lengths.reshape(shape), np.nan)
+    return Upscaled(fixed, on, np.where(on, exits.reshape(shape), -1), length, size)
+
+
+def _upscale_iteratively(direction, active, factor, corrections, cell_area):
+    """As :func:`upscale`, by pyflwdir. A link that the fine path does not follow counts as a broken one."""
+    import pyflwdir
+
+    given = np.where(active, open_ends(direction, active), pyflwdir.core_d8._mv).astype(np.uint8)
+    network = pyflwdir.from_array(given, ftype="d8", check_ftype=False)
+    found, exits = network.upscale(factor, method="ihu")
+    shape, exits = exits.shape, exits.ravel().astype(int)
+    codes = found.to_array("d8").astype(int).ravel()
+    row, column = np.indices(direction.shape)
+    block = (row // factor * shape[1] + column // factor).ravel()
+    inside = active.ravel()
+    receiver = np.where(inside, receivers(given), -1)
+    upstream = accumulate(receiver, inside.astype(float))
+
+    known = (exits >= 0) & (codes != pyflwdir.core_d8._mv)
+    kept = known & (np.bincount(block, weights=inside, minlength=exits.size) >= 0.5 * factor**2)
+    kept[block[inside & (receiver < 0)]] = True
+    kept &= known
+    target = receivers(np.where(known, codes, OUTLET).reshape(shape))
+    for front in drainage_fronts(target)[0]:  # what a kept cell drains to is kept
+        below = target[front[kept[front]]]
+        kept[below[below >= 0]] = True
+    is_exit = np.zeros(inside.size, bool)
+    is_exit[exits[kept]] = True
+    lengths, place = np.full(exits.size, np.nan), np.divmod(np.arange(inside.size), direction.shape[1])
+    for cell in np.flatnonzero(kept):
+        path = _path_to_exit(exits[cell], receiver, block, is_exit, shape)
+        if target[cell] < 0:
+            while receiver[path[-1]] >= 0:
+                path.append(int(receiver[path[-1]]))
+            codes[cell] = SINK if direction.flat[path[-1]] == SINK else OUTLET
+        elif is_exit[path[-1]] and block[path[-1]] == target[cell]:
+            lengths[cell] = _length(path, place)
+        else:
+            here = (int(cell // shape[1]), int(cell % shape[1]))
+            corrections.add("broken link", here, codes[cell], codes[cell], upstream[exits[cell]] * cell_area)
+    return _upscaled(codes, kept, exits, lengths, upstream, shape, corrections, cell_area)
 
 
 def unit_catchments(receiver: np.ndarray, exits: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,7 @@ import xarray as xr
 from chase_jax.checks import require
 from chase_jax.io import inputs, store
 from chase_jax.signatures.attributes import climate_predictors
-from data_prep import channels, completion, hydrography, landcover, outputs, rasters, relief, soil, weather
+from data_prep import by_hand, channels, completion, hydrography, landcover, outputs, rasters, relief, soil, weather
 
 CRS = "EPSG:3035"
 FACTOR = 2  # fine cells of 500 m per cell of the domain
@@ -65,7 +66,11 @@ AQUIFER_CONDUCTIVITY = 1e-5  # m s-1, upper range of fissured limestone and sand
 
 
 def prepare(
-    data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = outputs.quiet
+    data_root: pathlib.Path,
+    output_directory: pathlib.Path,
+    progress: Callable[[str], None] = outputs.quiet,
+    mended: pathlib.Path | None = None,
+    method: str = "largest",
 ) -> dict[str, pathlib.Path]:
     """Write domain.nc, forcing.nc, gauges.csv, observations.nc and the reports corrections.csv and preparation.txt.
 
@@ -79,7 +84,7 @@ def prepare(
     forcing = read_weather(source)
     store.write_dataset(forcing.drop_vars("potential_evapotranspiration"), paths["forcing"], "Upper Moselle: weather")
     progress("domain: drainage, soils, land cover")
-    domain, corrections, gauge, report = build_domain(source, forcing)
+    domain, corrections, gauge, report = build_domain(source, forcing, mended, method)
     progress("gauge")
     inputs.write_gauges(paths["gauges"], [gauge])
     time, discharge = read_discharge(source / "gauge" / f"{GAUGE}.txt")
@@ -145,34 +150,67 @@ def read_weather(source: pathlib.Path) -> xr.Dataset:
     return forcing
 
 
+@dataclass
+class Network:
+    """The drainage of the source.
+
+    Attributes:
+        direction (row, column): D8 codes, repaired.
+        inside (row, column): True for cells that drain to the gauge.
+        outlet: Flat index of the cell of the gauge.
+        terrain: Altitude and axes.
+        fine_area: Area of a cell, km2.
+        corrections: What was repaired.
+    """
+
+    direction: np.ndarray
+    inside: np.ndarray
+    outlet: int
+    terrain: rasters.AsciiGrid
+    fine_area: float
+    corrections: hydrography.Corrections
+
+
+def read_network(source: pathlib.Path) -> Network:
+    """The drainage of the source within the catchment of the gauge. Argument: source, the folder `moselle`."""
+    terrain, codes, gauges = (
+        rasters.read_ascii_grid(source / "morph" / f"{name}.asc") for name in ("dem", "fdir", "idgauges")
+    )
+    area, corrections = (terrain.cell_size / 1e3) ** 2, hydrography.Corrections()
+    inside = np.isfinite(codes.values)
+    direction = hydrography.repair(np.nan_to_num(codes.values), inside, terrain.values, corrections, area)
+    outlet = int(np.flatnonzero(gauges.values == int(GAUGE))[0])
+    inside &= hydrography.catchment(hydrography.receivers(direction), outlet).reshape(inside.shape)
+    return Network(direction, inside, outlet, terrain, area, corrections)
+
+
 def build_domain(
-    source: pathlib.Path, forcing: xr.Dataset
+    source: pathlib.Path, forcing: xr.Dataset, mended: pathlib.Path | None = None, method: str = "largest"
 ) -> tuple[xr.Dataset, hydrography.Corrections, dict[str, object], str]:
     """The 1-km domain, the corrections to its drainage, its gauge, and a report.
 
     Args:
         source: The folder `moselle`.
         forcing: Result of :func:`read_weather`, for the means of the climate.
+        mended: Table of directions mended by hand.
+        method: How the drainage is upscaled, see :func:`data_prep.hydrography.upscale`.
     """
     grids = {name: rasters.read_ascii_grid(source / "morph" / f"{name}.asc") for name in
-             ("dem", "fdir", "slope", "soil_class", "LAI_class", "idgauges")}  # fmt: skip
-    terrain = grids["dem"]
-    size, fine_area = terrain.cell_size * FACTOR, (terrain.cell_size / 1e3) ** 2
-    corrections = hydrography.Corrections()
-    inside = np.isfinite(grids["fdir"].values)
-    fine = hydrography.repair(np.nan_to_num(grids["fdir"].values), inside, terrain.values, corrections, fine_area)
-    fine_outlet = int(np.flatnonzero(grids["idgauges"].values == int(GAUGE))[0])
-    inside &= hydrography.catchment(hydrography.receivers(fine), fine_outlet).reshape(inside.shape)
-    coarse = hydrography.upscale(fine, inside, FACTOR, corrections, fine_area)
+             ("slope", "soil_class", "LAI_class")}  # fmt: skip
+    network = read_network(source)
+    terrain, inside, corrections, fine_area = network.terrain, network.inside, network.corrections, network.fine_area
+    size = terrain.cell_size * FACTOR
+    coarse = hydrography.upscale(network.direction, inside, FACTOR, corrections, fine_area, method)
+    x, y = terrain.x.reshape(-1, FACTOR).mean(1), terrain.y.reshape(-1, FACTOR).mean(1)
+    coarse = by_hand.apply_to(mended, coarse, x, y, CRS, corrections, (size / 1e3) ** 2)
     active, flat = coarse.active, coarse.active.ravel()
 
     receiver = hydrography.receivers(coarse.direction)
-    outlet = int(np.flatnonzero(coarse.exit.ravel() == fine_outlet)[0])
+    outlet = int(np.flatnonzero(coarse.exit.ravel() == network.outlet)[0])
     connected = hydrography.catchment(receiver, outlet)
     require(bool((connected | ~flat).all()), "Argument `fdir` must connect all cells to the gauge, but does not.")
     slope = rasters.block_mean(np.tan(np.deg2rad(grids["slope"].values)), FACTOR)
     land = relief.from_fine(coarse, inside, terrain.values, slope, FACTOR, terrain.cell_size)
-    x, y = terrain.x.reshape(-1, FACTOR).mean(1), terrain.y.reshape(-1, FACTOR).mean(1)
     climate = _climate(forcing, x, y)
     rain, demand = climate["mean_precipitation"], climate["mean_potential_evapotranspiration"]
     runoff = rain - channels.pike_evaporation(rain, demand)  # only channel sizes hang on it

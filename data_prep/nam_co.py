@@ -23,7 +23,7 @@ import xarray as xr
 
 from chase_jax.checks import require
 from chase_jax.domain import channels
-from data_prep import hydrography, lakes, outputs, rasters, relief, vectors
+from data_prep import by_hand, hydrography, lakes, outputs, rasters, relief, vectors
 
 CRS = "+proj=laea +lat_0=30.5 +lon_0=90.5 +datum=WGS84 +units=m"
 SIZE, FACTOR = 1000.0, 10  # m, and fine cells per cell in each direction
@@ -33,7 +33,11 @@ SMALLEST_LEVEL = 20_000  # pixels of the tile that a level surface must have to 
 
 
 def prepare(
-    data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = outputs.quiet
+    data_root: pathlib.Path,
+    output_directory: pathlib.Path,
+    progress: Callable[[str], None] = outputs.quiet,
+    mended: pathlib.Path | None = None,
+    method: str = "largest",
 ) -> dict[str, pathlib.Path]:
     """Write domain.nc, corrections.csv, preparation.txt and domain.png.
 
@@ -41,7 +45,7 @@ def prepare(
     """
     source = outputs.raw_folder(data_root, "nam_co_terrain")
     progress("domain: terrain, drainage, lake")
-    domain, corrections, report = build_domain(source)
+    domain, corrections, report = build_domain(source, mended, method)
     title = "Nam Co, Tibet, 1 km"
     return outputs.write_domain(domain, pathlib.Path(output_directory), title, corrections, report, progress)
 
@@ -59,8 +63,16 @@ def level_surface(altitude: np.ndarray) -> np.ndarray:
     return part == 1 + int(np.argmax(size))
 
 
-def build_domain(source: pathlib.Path) -> tuple[xr.Dataset, hydrography.Corrections, str]:
-    """The domain, the corrections to its drainage, and a report. Argument: source, the folder `nam_co_terrain`."""
+def build_domain(
+    source: pathlib.Path, mended: pathlib.Path | None = None, method: str = "largest"
+) -> tuple[xr.Dataset, hydrography.Corrections, str]:
+    """The domain, the corrections to its drainage, and a report.
+
+    Args:
+        source: The folder `nam_co_terrain`.
+        mended: Table of directions mended by hand.
+        method: How the drainage is upscaled, see :func:`data_prep.hydrography.upscale`.
+    """
     tile = rasters.read_geotiff(source / "DEM" / "n30_e090_3arc_v2.tif")
     water = level_surface(tile.values)
     level = float(tile.values[water][0])
@@ -80,13 +92,14 @@ def build_domain(source: pathlib.Path) -> tuple[xr.Dataset, hydrography.Correcti
     direction[under] = hydrography.SINK
     corrections = hydrography.Corrections()
     area = (fine_size / 1e3) ** 2
-    coarse = hydrography.upscale(direction, everywhere, FACTOR, corrections, area)
+    coarse = hydrography.upscale(direction, everywhere, FACTOR, corrections, area, method)
     coarse = hydrography.reconnect(coarse, hydrography.receivers(direction), corrections, area)
     share = rasters.block_mean(under.astype(float), FACTOR)
     lake, _ = lakes.connected((share > 0.5).astype(int), coarse.active)
     # every cell of the lake ends a river, and one of them all
     coarse.direction[lake > 0] = hydrography.SINK
     coarse.direction = lakes.shore(coarse.direction, lake)
+    coarse = by_hand.apply_to(mended, coarse, x, y, CRS, corrections, SIZE**2 / 1e6)
     coarse.direction, _ = lakes.drain(coarse.direction, lake, hydrography.Corrections(), SIZE**2 / 1e6)
 
     slope = rasters.block_mean(relief.slope(altitude, fine_size), FACTOR)

@@ -22,7 +22,7 @@ import numpy as np
 import xarray as xr
 
 from chase_jax.checks import require
-from data_prep import hydrography, lakes, outputs, rasters
+from data_prep import by_hand, hydrography, lakes, outputs, rasters
 
 CRS = "EPSG:25833"
 SIZE = 1000.0  # m
@@ -33,7 +33,10 @@ LEAST_YIELD = 0.01  # 1, where the source has none
 
 
 def prepare(
-    data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = outputs.quiet
+    data_root: pathlib.Path,
+    output_directory: pathlib.Path,
+    progress: Callable[[str], None] = outputs.quiet,
+    mended: pathlib.Path | None = None,
 ) -> dict[str, pathlib.Path]:
     """Write domain.nc, corrections.csv, preparation.txt and domain.png.
 
@@ -41,13 +44,20 @@ def prepare(
     """
     source = outputs.raw_folder(data_root, "otta_1km")
     progress("domain: drainage, lakes, glaciers, channels")
-    domain, corrections, report = build_domain(source)
+    domain, corrections, report = build_domain(source, mended)
     title = "Otta and neighbours, Norway, 1 km"
     return outputs.write_domain(domain, pathlib.Path(output_directory), title, corrections, report, progress)
 
 
-def build_domain(source: pathlib.Path) -> tuple[xr.Dataset, hydrography.Corrections, str]:
-    """The domain, the corrections to its drainage, and a report. Argument: source, the folder `otta_1km`."""
+def build_domain(
+    source: pathlib.Path, mended: pathlib.Path | None = None
+) -> tuple[xr.Dataset, hydrography.Corrections, str]:
+    """The domain, the corrections to its drainage, and a report.
+
+    Args:
+        source: The folder `otta_1km`.
+        mended: Table of directions mended by hand.
+    """
     terrain = rasters.read_geotiff(source / "topo" / "dem_mean.tif")
     shape = terrain.values.shape
 
@@ -64,6 +74,7 @@ def build_domain(source: pathlib.Path) -> tuple[xr.Dataset, hydrography.Correcti
     corrections = hydrography.Corrections()
     codes = hydrography.open_ends(hydrography.from_pcraster(grid("routing/ldd_add.map"), active), active)
     direction = hydrography.repair(codes, active, terrain.values, corrections)
+    direction = by_hand.apply(mended, direction, active, terrain.x, terrain.y, CRS, corrections, SIZE**2 / 1e6)
 
     folder = "routing/lakereservoirs"
     number = np.nan_to_num(layer(f"{folder}/lakeresID.nc", "lakeresID")).astype(int)

@@ -18,10 +18,17 @@ CODES = ("active", "flow_direction", "vegetation_class", "lake_index", "lake_pat
 
 
 class Recipe(Protocol):
-    """What `chase prepare` calls: the function `prepare` of a module of `data_prep`."""
+    """What `chase prepare` calls: the function `prepare` of a module of `data_prep`.
+
+    One that upscales its network takes `method`, too, see :func:`data_prep.hydrography.upscale`.
+    """
 
     def __call__(
-        self, data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = ...
+        self,
+        data_root: pathlib.Path,
+        output_directory: pathlib.Path,
+        progress: Callable[[str], None] = ...,
+        mended: pathlib.Path | None = ...,
     ) -> dict[str, pathlib.Path]:
         """Write what the model reads.
 
@@ -29,6 +36,7 @@ class Recipe(Protocol):
             data_root: Folder that holds the recipe's folder of raw data.
             output_directory: Folder to write to; it is made if need be.
             progress: Called with a line of text at every stage.
+            mended: Table of directions mended by hand, see :func:`data_prep.by_hand.read`; none if None.
 
         Returns:
             Path of every file by its role.
@@ -105,7 +113,7 @@ def write_domain(
     store.write_dataset(domain, paths["domain"], title)
     built = domain_store.open_domain(paths["domain"])
     tree = built.drainage
-    columns = ["kind", "row", "column", "before", "after", "upstream_area_km2"]
+    columns = ["kind", "row", "column", "before", "after", "upstream_area_km2", "reason"]
     table = pd.DataFrame(corrections.rows, columns=columns)
     store.write_text(table.to_csv(index=False), paths["corrections"])
     area = np.asarray(built.cell_area)

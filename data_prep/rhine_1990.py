@@ -29,7 +29,7 @@ from chase_jax.checks import require
 from chase_jax.domain import channels
 from chase_jax.io import inputs, store
 from chase_jax.signatures.attributes import climate_predictors
-from data_prep import completion, hydrography, outputs, rasters, weather
+from data_prep import by_hand, completion, hydrography, outputs, rasters, weather
 
 CRS = "EPSG:3035"
 SIZE = 8000.0  # m
@@ -58,7 +58,10 @@ class Source:
 
 
 def prepare(
-    data_root: pathlib.Path, output_directory: pathlib.Path, progress: Callable[[str], None] = outputs.quiet
+    data_root: pathlib.Path,
+    output_directory: pathlib.Path,
+    progress: Callable[[str], None] = outputs.quiet,
+    mended: pathlib.Path | None = None,
 ) -> dict[str, pathlib.Path]:
     """Write domain.nc, forcing.nc, gauges.csv, reports and a figure.
 
@@ -71,6 +74,7 @@ def prepare(
         source, corrections = read_network(raw)
         block, x, y = blocks_of(source)
         coarse, unit = upscale(source, block, (y.size, x.size), corrections)
+        coarse = by_hand.apply_to(mended, coarse, x, y, CRS, corrections, SIZE**2 / 1e6)
         progress("weather: reading and completing")
         forcing, means = read_weather(raw, block, x, y)
         store.write_dataset(forcing, paths["forcing"], "Rhine above Lobith: weather of 1990")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from chase_jax.checks import InputError
+from data_prep import fidelity
 from data_prep import hydrography as hydro
 
 
@@ -190,3 +191,42 @@ def test_a_gauge_is_snapped_to_its_river():
         hydro.snap(upstream, 1, 1, 0.0)
     with pytest.raises(InputError, match="No cell"):
         hydro.snap(np.zeros((3, 3)), 1, 1, 10.0)
+
+
+@pytest.mark.parametrize(("seed", "factor"), [(1, 2), (2, 3), (3, 4)])
+def test_upscaling_by_iteration_keeps_the_catchment(seed, factor):
+    pytest.importorskip("pyflwdir")
+    direction, _ = random_network(seed)
+    active = hydro.catchment(hydro.receivers(direction), 0).reshape(direction.shape)
+    coarse = hydro.upscale(direction, active, factor, hydro.Corrections(), 1.0, "iterative")
+    target = np.where(coarse.active.ravel(), hydro.receivers(coarse.direction), -1)
+    assert not hydro.drainage_fronts(target)[1].any()
+    assert (hydro.catchment(target, 0) | ~coarse.active.ravel()).all(), "all active cells drain to the outlet"
+    assert coarse.upstream[0, 0] == active.sum()
+    assert coarse.direction[0, 0] == hydro.OUTLET
+    assert abs(coarse.active.sum() * factor**2 / active.sum() - 1) < 0.3
+    receiver = np.where(active.ravel(), hydro.receivers(direction), -1)
+    found = fidelity.measure(direction, active, coarse, factor, 500.0)
+    assert found["loops"] == 0
+    own = fidelity.measure(direction, active, hydro.upscale(direction, active, factor, hydro.Corrections(), 1.0),
+                           factor, 500.0)  # fmt: skip
+    assert found["straight_ratio"] <= own["straight_ratio"] + 0.05
+    assert np.bincount(hydro.unit_catchments(receiver, coarse.exit.ravel())[active.ravel()]).sum() == active.sum()
+    with pytest.raises(InputError, match="`method` must be one of largest, iterative"):
+        hydro.upscale(direction, active, factor, hydro.Corrections(), 1.0, "dmm")
+
+
+def test_sinks_and_outlets_stay_what_they_are_by_iteration():
+    pytest.importorskip("pyflwdir")
+    direction = np.full((6, 12), 1)
+    direction[:, 5], direction[:, 6:] = 4, 1
+    direction[5, 5], direction[:, 11] = hydro.SINK, hydro.OUTLET
+    coarse = hydro.upscale(direction, np.ones((6, 12), bool), 3, hydro.Corrections(), 1.0, "iterative")
+    assert coarse.direction[1, 1] == hydro.SINK
+    assert set(coarse.direction[:, 3]) == {hydro.OUTLET}
+    assert (coarse.direction == hydro.SINK).sum() == 1
+
+
+def test_the_way_along_a_river_by_hand():
+    receiver = np.array([1, 2, -1, 1])
+    np.testing.assert_array_equal(fidelity.way(receiver, np.array([1.0, 2.0, 9.0, 4.0])), [3.0, 2.0, 0.0, 6.0])
