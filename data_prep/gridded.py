@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyproj
 import xarray as xr
 import yaml
 
 from chase_jax.checks import InputError, require
-from chase_jax.io import units
+from chase_jax.domain.grid import Grid
+from chase_jax.io import regrid, units
 from data_prep import hydrography, rasters
 
-AXES = {"lat": ("lat", "latitude", "y"), "lon": ("lon", "longitude", "x"), "time": ("time", "valid_time")}
+AXES = {
+    "lat": ("lat", "latitude", "y"), "lon": ("lon", "longitude", "x"), "time": ("time", "valid_time", "month", "mon"),
+}  # fmt: skip
 EVEN = 1e-3  # spacings, by which a point of an axis may lie off
 HOURS = 24
 OCEAN, INLAND = (247, -9), (255, -1)  # codes of MERIT Hydro, by the type of its files
@@ -31,13 +36,21 @@ def catalog() -> dict[str, Any]:
     return yaml.safe_load((pathlib.Path(__file__).parent / "catalog.yaml").read_text(encoding="utf-8"))
 
 
-def read(source: str, quantity: str, path: pathlib.Path) -> xr.DataArray:
+def read(
+    source: str,
+    quantity: str,
+    path: pathlib.Path,
+    times: tuple[str, str] | None = None,
+    region: tuple[float, float, float, float] | None = None,
+) -> xr.DataArray:
     """A quantity of a source as (time, lat, lon) or (lat, lon), lat falling, lon rising from -180, NaN where missing.
 
     Args:
         source: A name of the catalog.
         quantity: A quantity of that source.
         path: A netCDF file, or a GeoTIFF where the catalog names no variables.
+        times: First and last stamp wanted of a netCDF file, ISO; all if None.
+        region: South, north, west and east edge of what is wanted, degree; all if None. Nothing else is read.
 
     Returns:
         Values in the unit of the catalog, which stands in the attribute `units`.
@@ -50,19 +63,43 @@ def read(source: str, quantity: str, path: pathlib.Path) -> xr.DataArray:
     require(quantity in known, f"Argument `quantity` must be one of {', '.join(known)}, but is {quantity}.")
     entry = known[quantity]
     if "variables" in entry:
-        array = _from_netcdf(path, entry)
+        array = _from_netcdf(path, entry, times, region)
     else:
         raster = rasters.read_geotiff(path)
-        values = raster.values
+        factor, offset = _conversion(path, "band 1", raster.units, entry) if raster.units else (1.0, 0.0)
+        values = raster.values * factor + offset
         if "missing" in entry:
             values = np.where(np.isclose(values, entry["missing"]), np.nan, values)
         array = xr.DataArray(values, {"lat": raster.y, "lon": raster.x}, ("lat", "lon"))
     array = oriented(array, path)
+    if region is not None:
+        array = array[..., _within(array.lat.values, region[:2]), _within(array.lon.values, region[2:])]
+        require(bool(array.size), f"{path}: does not reach into {region} (south, north, west, east).")
     array.attrs = {"units": entry["units"]}
     return array.rename(quantity)
 
 
-def _from_netcdf(path: pathlib.Path, entry: dict[str, Any]) -> xr.DataArray:
+def _within(axis: np.ndarray, edges: tuple[float, ...]) -> np.ndarray:
+    """Points of an axis between two edges, one more on each side if there is one."""
+    inside = (axis >= edges[0]) & (axis <= edges[1])
+    around = np.pad(inside, 1)
+    return np.flatnonzero(around[:-2] | inside | around[2:])
+
+
+def _conversion(path: pathlib.Path, name: str, told: str, entry: dict[str, Any]) -> tuple[float, float]:
+    """Factor and offset from the unit of a file to that of the catalog."""
+    try:
+        return units.conversion(entry.get("spellings", {}).get(told, told), entry["units"])
+    except InputError as error:
+        raise InputError(f"{path}: variable {name}: {error}") from None
+
+
+def _from_netcdf(
+    path: pathlib.Path,
+    entry: dict[str, Any],
+    times: tuple[str, str] | None,
+    region: tuple[float, float, float, float] | None,
+) -> xr.DataArray:
     """The variable of an entry of the catalog, in its unit, with axes named time, lat and lon."""
     with rasters.open_netcdf(path) as dataset:
         names = [name for name in entry["variables"] if name in dataset]
@@ -71,10 +108,7 @@ def _from_netcdf(path: pathlib.Path, entry: dict[str, Any]) -> xr.DataArray:
         array = dataset[names[0]]
         told = str(array.attrs.get("units", "")).strip()
         require(bool(told), f"{path}: variable {names[0]}: has no `units` attribute; add one such as {entry['units']}.")
-        try:
-            factor, offset = units.conversion(entry.get("spellings", {}).get(told, told), entry["units"])
-        except InputError as error:
-            raise InputError(f"{path}: variable {names[0]}: {error}") from None
+        factor, offset = _conversion(path, names[0], told, entry)
         found = {name: axis for axis, known in AXES.items() for name in known if name in array.dims}
         wanted = {"lat", "lon"} if entry["kind"] == "static" else {"time", "lat", "lon"}
         array = array.squeeze([d for d in array.dims if d not in found and array.sizes[d] == 1], drop=True)
@@ -82,11 +116,21 @@ def _from_netcdf(path: pathlib.Path, entry: dict[str, Any]) -> xr.DataArray:
             set(found.values()) == wanted and set(array.dims) == set(found),
             f"{path}: variable {names[0]}: must have the axes {', '.join(sorted(wanted))}, but has {array.dims}.",
         )
+        label = {axis: name for name, axis in found.items()}
+        if times is not None and "time" in label:
+            stamps = dataset[label["time"]].values
+            chosen = (stamps >= np.datetime64(times[0])) & (stamps <= np.datetime64(times[1]))
+            array = array.isel({label["time"]: np.flatnonzero(chosen)})
+        if region is not None:
+            lon = (dataset[label["lon"]].values.astype(float) + 180.0) % 360.0 - 180.0
+            place = {"lat": (dataset[label["lat"]].values, region[:2]), "lon": (lon, region[2:])}
+            array = array.isel({label[axis]: _within(*line) for axis, line in place.items()})
+            require(bool(array.size), f"{path}: does not reach into {region} (south, north, west, east).")
         try:
             values = array.values.astype(float)
         except (OSError, RuntimeError) as error:
             raise InputError(f"{path}: variable {names[0]}: cannot be read ({error}); get the file again.") from None
-        coordinates = {axis: dataset[name].values for name, axis in found.items()}
+        coordinates = {axis: array[name].values for name, axis in found.items()}
     if "missing" in entry:
         values = np.where(np.isclose(values, entry["missing"]), np.nan, values)
     result = xr.DataArray(values * factor + offset, coordinates, [found[str(d)] for d in array.dims])
@@ -115,26 +159,31 @@ def oriented(array: xr.DataArray, path: pathlib.Path) -> xr.DataArray:
 def daily(array: xr.DataArray, kind: str) -> xr.DataArray:
     """Days of hourly values: means of `instant` ones, mean fluxes per second of `accumulated` ones.
 
-    Accumulated values count from 00 UTC and are stamped at their end, so that the stamp of the next midnight holds the
-    sum of the day. Days without all their stamps are left out.
+    Accumulated values count from 00 UTC and are stamped at their end, so that the stamp of the next midnight
+    alone holds the sum of the day. Days without all their stamps are left out of means. Files of one value a day are
+    accepted: instant ones as they are, accumulated ones stamped at the midnight that ends the day.
 
     Args:
-        array (time, ...): Hourly values, `accumulated` ones in a unit of an amount.
+        array (time, ...): Hourly or daily values, `accumulated` ones in a unit of an amount.
         kind: "instant" or "accumulated".
 
     Raises:
-        InputError: If the stamps are not hourly.
+        InputError: If the stamps are neither hourly nor daily.
     """
     require(kind in ("instant", "accumulated"), f"Argument `kind` must be instant or accumulated, but is {kind}.")
     time = pd.DatetimeIndex(array.time.values)
     step = np.diff(time.to_numpy()) / np.timedelta64(1, "h")
-    require(bool((step == 1).all()), "Argument `array` must have a value every hour, but has not.")
-    if kind == "instant":
+    whole = bool((step == HOURS).all()) and time.size > 1
+    message = "Argument `array` must have a value every hour or every day, but has not."
+    require(whole or bool((step == 1).all()), message)
+    if kind == "instant" and whole:
+        full, parts = list(time.normalize()), list(array.values)
+    elif kind == "instant":
         day = time.normalize()
         full = [d for d, number in day.value_counts().sort_index().items() if number == HOURS]
         parts = [array.values[day == d].mean(axis=0) for d in full]
     else:
-        ends = np.flatnonzero((time.hour == 0) & (np.arange(time.size) >= HOURS - 1))  # 01 to 24 h came before
+        ends = np.flatnonzero(time.hour == 0)
         full = [time[int(end)] - pd.Timedelta(days=1) for end in ends]
         parts = [array.values[end] / (HOURS * 3600.0) for end in ends]
     require(bool(parts), "Argument `array` must hold a whole day, but holds none.")
@@ -143,6 +192,49 @@ def daily(array: xr.DataArray, kind: str) -> xr.DataArray:
     unit = array.attrs.get("units", "")
     result.attrs["units"] = unit if kind == "instant" else {"J m-2": "W m-2"}.get(unit, f"{unit} s-1")
     return result
+
+
+def calendar_months(array: xr.DataArray, path: pathlib.Path) -> np.ndarray:
+    """Means of the calendar months (month, lat, lon) over all years of monthly or denser values.
+
+    Args:
+        array (time, lat, lon): Values; times are dates, or the numbers of the months.
+        path: The file, for messages.
+
+    Raises:
+        InputError: If a month is missing.
+    """
+    stamps = array.time.values
+    dates = np.issubdtype(stamps.dtype, np.datetime64)
+    month = pd.DatetimeIndex(stamps).month.to_numpy() if dates else stamps.astype(int)
+    lacking = sorted(set(range(1, 13)) - set(month.tolist()))
+    require(not lacking, f"{path}: axis time: must hold all calendar months, but lacks {lacking}.")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice")
+        return np.stack([np.nanmean(array.values[month == number], axis=0) for number in range(1, 13)])
+
+
+def onto(array: xr.DataArray, x: np.ndarray, y: np.ndarray, crs: str, path: pathlib.Path) -> np.ndarray:
+    """A map brought to a projected grid (row, column): bilinear, with the nearest valid value where there is none.
+
+    Args:
+        array (lat, lon): Values, NaN where missing.
+        x (column,): Easting of the cell centers, m.
+        y (row,): Northing of the cell centers, m.
+        crs: The projection in any form that PROJ reads.
+        path: The file, for messages.
+
+    Raises:
+        InputError: If the map does not cover the grid.
+    """
+    grid = Grid(x, y, pyproj.CRS.from_user_input(crs).to_cf())
+    require(bool(np.isfinite(array.values).any()), f"{path}: holds no value where the grid is.")
+    filled = array.copy(data=rasters.fill_from_nearest(array.values))
+    filled["lat"].attrs["units"], filled["lon"].attrs["units"] = "degrees_north", "degrees_east"
+    every = np.ones(filled.shape, bool)
+    rows, columns, points, weights = regrid.bilinear(filled.to_dataset(name="map"), ("lat", "lon"), every, grid, path)
+    values = weights @ filled.values[rows, columns].ravel()[points]
+    return grid.unpack(values)
 
 
 def merit_directions(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

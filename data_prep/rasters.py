@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.ndimage
 import xarray as xr
 
 from chase_jax.checks import InputError, require
 from chase_jax.io import store
+
+EARTH_RADIUS = 6.371e6  # m, of the sphere with the Earth's area
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,20 @@ def fill_nearest(values: np.ndarray) -> np.ndarray:
     return values[..., row[nearest], column[nearest]]
 
 
+def fill_from_nearest(values: np.ndarray) -> np.ndarray:
+    """A map (row, column) with missing values taken from the nearest cell that has one, in rows and columns.
+
+    Raises:
+        InputError: If no cell has a value.
+    """
+    missing = ~np.isfinite(values)
+    require(not missing.all(), "Argument `values` must have a valid cell, but all are NaN.")
+    if not missing.any():
+        return values
+    nearest = scipy.ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
+    return values[tuple(nearest)]
+
+
 @dataclass(frozen=True)
 class Raster:
     """One band of a raster file.
@@ -129,6 +146,7 @@ class Raster:
         y (row,): Northing or latitude of the cell centers, m or degree, falling.
         transform: Affine transform from columns and rows to x and y.
         crs: The projection as the file tells it, empty if it does not.
+        units: The unit as the file tells it, empty if it does not.
     """
 
     values: np.ndarray
@@ -136,6 +154,7 @@ class Raster:
     y: np.ndarray
     transform: Any
     crs: str
+    units: str = ""
 
 
 def read_geotiff(path: pathlib.Path, band: int = 1) -> Raster:
@@ -157,6 +176,7 @@ def read_geotiff(path: pathlib.Path, band: int = 1) -> Raster:
             stored = file.read(band, masked=True)
             scale, offset = file.scales[band - 1], file.offsets[band - 1]
             transform, crs = file.transform, file.crs.to_string() if file.crs else ""
+            told = file.units[band - 1] or ""
     except (rasterio.errors.RasterioError, IndexError) as error:
         raise InputError(f"{path}: cannot be read as a raster ({str(error).splitlines()[0]}).") from None
     values = np.ma.filled(stored.astype(float), np.nan) * scale + offset
@@ -166,7 +186,7 @@ def read_geotiff(path: pathlib.Path, band: int = 1) -> Raster:
     )
     x = transform.c + (np.arange(values.shape[1]) + 0.5) * transform.a
     y = transform.f + (np.arange(values.shape[0]) + 0.5) * transform.e
-    return Raster(values, x, y, transform, crs)
+    return Raster(values, x, y, transform, crs, told)
 
 
 def open_netcdf(path: pathlib.Path) -> xr.Dataset:

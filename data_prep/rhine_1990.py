@@ -34,7 +34,6 @@ from data_prep import by_hand, completion, hydrography, outputs, rasters, weathe
 CRS = "EPSG:3035"
 SIZE = 8000.0  # m
 FIRST_DAY = "1989-12-30"  # of step 0
-EARTH_RADIUS = 6.371e6  # m, of the sphere with the Earth's area
 GAUGES = {6: "Rhine at Lobith"}  # the number of the outlet; the source names no others
 LEAST_LEAF_AREA = 0.05  # 1
 
@@ -95,7 +94,7 @@ def read_network(raw: xr.Dataset) -> tuple[Source, hydrography.Corrections]:
     lat, lon = raw["lat"].values, raw["lon"].values
     require(bool(lat[0] > lat[-1]), "Argument `raw` must run from north to south, but does not.")
     step = np.deg2rad(abs(lat[1] - lat[0])), np.deg2rad(lon[1] - lon[0])
-    area = EARTH_RADIUS**2 * step[0] * step[1] * np.cos(np.deg2rad(lat))[:, None] * np.ones(lon.size)
+    area = rasters.EARTH_RADIUS**2 * step[0] * step[1] * np.cos(np.deg2rad(lat))[:, None] * np.ones(lon.size)
     corrections = hydrography.Corrections()
     codes = hydrography.from_pcraster(np.nan_to_num(ldd), active)
     row, column = (int(k) for k in np.argwhere(raw["wflow_outlet"].values == 1)[0])

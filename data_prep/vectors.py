@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,119 @@ def read_polygons(path: pathlib.Path, crs: str | None = None) -> tuple[list[Any]
         change = pyproj.Transformer.from_crs(meta["crs"], crs, always_xy=True)
         shapes = shapely.transform(shapes, lambda points: np.stack(change.transform(*points.T), axis=1))
     return list(shapes), pd.DataFrame(dict(zip(meta["fields"], columns, strict=True)))
+
+
+@dataclass(frozen=True)
+class Lakes:
+    """Lakes of HydroLAKES.
+
+    Attributes:
+        polygons: One per lake, in the projection asked for.
+        number (lake,): Identifier.
+        area (lake,): Of the whole lake, m2.
+        mean_depth (lake,): m.
+        volume (lake,): m3.
+        altitude (lake,): Of its surface, m.
+        outlet_longitude, outlet_latitude (lake,): Pour point, degree.
+    """
+
+    polygons: list[Any]
+    number: np.ndarray
+    area: np.ndarray
+    mean_depth: np.ndarray
+    volume: np.ndarray
+    altitude: np.ndarray
+    outlet_longitude: np.ndarray
+    outlet_latitude: np.ndarray
+
+
+def read_lakes(path: pathlib.Path, crs: str) -> Lakes:
+    """Lakes of HydroLAKES; a part of its polygons in any format, with its fields.
+
+    Areas are given in km2, volumes in millions of m3, depths and altitudes in m; such files do not tell units, so areas
+    are compared with the polygons, and volumes with areas and depths.
+
+    Args:
+        path: A shapefile, GeoPackage or the like.
+        crs: The projection that the polygons are wanted in, equal-area.
+
+    Raises:
+        InputError: As :func:`read_polygons`; or if a field is missing or seems to be in another unit.
+
+    Source:
+        messager2016.
+    """
+    polygons, table = read_polygons(path, crs)
+    names = ("Hylak_id", "Lake_area", "Depth_avg", "Vol_total", "Elevation", "Pour_long", "Pour_lat")
+    values = {name: _field(path, table, (name,)) for name in names}
+    _require_area(path, "Lake_area", polygons, values["Lake_area"])
+    believed = (values["Depth_avg"] > 0) & (values["Vol_total"] > 0)
+    if believed.any():
+        ratio = np.median((values["Vol_total"] / values["Lake_area"] / values["Depth_avg"])[believed])
+        told = f"{path}: field Vol_total: must be in millions of m3, but is {ratio:.3g} times Lake_area times Depth_avg"
+        require(0.5 < ratio < 2.0, f"{told} (km2, m).")
+    return Lakes(
+        polygons, values["Hylak_id"].astype(int), values["Lake_area"] * 1e6, values["Depth_avg"],
+        values["Vol_total"] * 1e6, values["Elevation"], values["Pour_long"], values["Pour_lat"],
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Glaciers:
+    """Outlines of the Randolph Glacier Inventory.
+
+    Attributes:
+        polygons: One per glacier, in the projection asked for.
+        identifier (glacier,): Such as RGI60-13.12345 or RGI2000-v7.0-G-13-12345.
+        area (glacier,): m2.
+        lowest, middle, highest (glacier,): Altitudes: lowest, median and highest, m, NaN where unknown.
+    """
+
+    polygons: list[Any]
+    identifier: np.ndarray
+    area: np.ndarray
+    lowest: np.ndarray
+    middle: np.ndarray
+    highest: np.ndarray
+
+
+def read_glaciers(path: pathlib.Path, crs: str) -> Glaciers:
+    """Outlines of the Randolph Glacier Inventory with the fields of version 6 or 7; areas are given in km2.
+
+    Args:
+        path: A shapefile, GeoPackage or the like.
+        crs: The projection that the polygons are wanted in, equal-area.
+
+    Raises:
+        InputError: As :func:`read_polygons`; or if a field is missing or areas seem to be in another unit.
+    """
+    polygons, table = read_polygons(path, crs)
+    names = (("rgi_id", "RGIId"), ("area_km2", "Area"), ("zmin_m", "Zmin"), ("zmed_m", "Zmed"), ("zmax_m", "Zmax"))
+    own = next((name for name in names[0] if name in table), None)
+    held = ", ".join(map(str, table.columns)) or "nothing"
+    require(own is not None, f"{path}: field {' or '.join(names[0])}: is missing; the file holds {held}.")
+    area, *altitudes = (_field(path, table, choice) for choice in names[1:])
+    _require_area(path, "area", polygons, area)
+    known = [np.where(values > -500.0, values, np.nan) for values in altitudes]  # -999 stands for missing
+    return Glaciers(polygons, table[own].to_numpy(str), area * 1e6, *known)
+
+
+def _field(path: pathlib.Path, table: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
+    """Numbers of the first field of these names that the table has."""
+    name = next((name for name in names if name in table), None)
+    held = ", ".join(map(str, table.columns)) or "nothing"
+    require(name is not None, f"{path}: field {' or '.join(names)}: is missing; the file holds {held}.")
+    numbers = pd.to_numeric(table[name], errors="coerce").to_numpy(float)
+    require(bool(np.isfinite(numbers).all()), f"{path}: field {name}: must hold numbers, but does not everywhere.")
+    return numbers
+
+
+def _require_area(path: pathlib.Path, name: str, polygons: list[Any], area: np.ndarray) -> None:
+    """Require areas told in km2 to be those of the polygons, in the middle."""
+    drawn = np.array([polygon.area for polygon in polygons]) / 1e6
+    ratio = float(np.median(area / np.maximum(drawn, 1e-12)))
+    told = f"{path}: field {name}: must be in km2, but is {ratio:.3g} times the area of the polygons in km2"
+    require(0.5 < ratio < 2.0, f"{told}; convert it, or give an equal-area projection.")
 
 
 def coverage(polygons: list[Any], x: np.ndarray, y: np.ndarray, parts: int = 10) -> np.ndarray:

@@ -29,7 +29,7 @@ def test_every_source_of_the_catalog_is_described():
     for name, source in gridded.catalog().items():
         assert {"title", "reference", "licence", "where", "quantities"} == set(source), name
         for entry in source["quantities"].values():
-            assert entry["kind"] in ("static", "daily", "instant", "accumulated")
+            assert entry["kind"] in ("static", "daily", "monthly", "instant", "accumulated")
             assert entry["units"]
 
 
