@@ -194,6 +194,19 @@ class ChinaLike:
 
 
 @dataclasses.dataclass
+class China:
+    """The recipe `china`."""
+
+    folder: str | None = key(None, "folder of the sources (merit_hydro, era5_land, ...); empty: china in data.root")
+    south: float | None = key(None, "southern edge of the region, degree; all four or none: those of the tiles")
+    north: float | None = key(None, "northern edge of the region, degree")
+    west: float | None = key(None, "western edge of the region, degree")
+    east: float | None = key(None, "eastern edge of the region, degree")
+    resolution: float = key(1000.0, "width of a cell, m", low=100, high=20_000)
+    legend: str = key("usgs", "legend of the land cover", ("usgs", "igbp", "esa_cci", "esa_worldcover"))
+
+
+@dataclasses.dataclass
 class Mended:
     """What a person mends in a drainage network."""
 
@@ -212,6 +225,7 @@ class Prepare(Config):
     )
     corrections: Mended = dataclasses.field(default_factory=Mended)
     china_like: ChinaLike = dataclasses.field(default_factory=ChinaLike)
+    china: China = dataclasses.field(default_factory=China)
 
 
 @dataclasses.dataclass

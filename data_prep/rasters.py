@@ -85,6 +85,24 @@ def block_mean(values: np.ndarray, factor: int) -> np.ndarray:
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
+def means_of(values: np.ndarray, block: np.ndarray, cells: int) -> np.ndarray:
+    """Mean (..., cell) of the known source cells in every cell of a coarser grid, NaN where there is none.
+
+    Args:
+        values (..., row, column): Values of the source, NaN where missing.
+        block (source cell,): Flat index of the coarser cell of every source cell.
+        cells: Number of coarser cells.
+    """
+    flat = values.reshape(-1, block.size)
+    result = np.full((len(flat), cells), np.nan)
+    for number, layer in enumerate(flat):
+        known = np.isfinite(layer)
+        count = np.bincount(block[known], minlength=cells)
+        total = np.bincount(block[known], layer[known], cells)
+        result[number] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return result.reshape(*values.shape[:-2], cells)
+
+
 def block_majority(classes: np.ndarray, factor: int, seed: int = 0) -> np.ndarray:
     """Most frequent class among the valid fine cells; ties are drawn, so that no class is favoured. 0 where none.
 

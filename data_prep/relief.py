@@ -54,16 +54,39 @@ def from_fine(
         fine_size: Width of a fine cell, m.
     """
     size, active = fine_size * factor, coarse.active
+    at_exit = np.where(active, altitude.ravel()[coarse.exit], np.nan)
+    mean = rasters.block_mean(np.where(inside, altitude, np.nan), factor)
+    return of_cells(coarse, at_exit, mean, slope, coarse.length * fine_size, size)
+
+
+def of_cells(
+    coarse: hydrography.Upscaled,
+    at_exit: np.ndarray,
+    mean: np.ndarray,
+    slope: np.ndarray,
+    length: np.ndarray,
+    size: float,
+) -> Relief:
+    """As :func:`from_fine`, from what is known of the cells of a network on any grid.
+
+    Args:
+        coarse: The coarse drainage.
+        at_exit (row, column): Altitude of the exits, m.
+        mean (row, column): Mean altitude of the cells, m.
+        slope (row, column): Mean slope of the terrain, 1.
+        length (row, column): Length of the channels, m; the straight way to the next cell where it is NaN.
+        size: Width of a cell, m.
+    """
+    active = coarse.active
     receiver = hydrography.receivers(coarse.direction)
     straight = hydrography.straight_length(coarse.direction, size)
-    length = np.where(np.isfinite(coarse.length), coarse.length * fine_size, straight)
+    length = np.where(np.isfinite(length), length, straight)
     area = hydrography.accumulate(receiver, active.ravel() * size * size)
-    at_exit = np.where(active.ravel(), altitude.ravel()[coarse.exit.ravel()], np.nan)
-    river = hydrography.river_profile(receiver, at_exit, area / 1e6, length.ravel())
-    changed = np.abs(river - at_exit)[active.ravel()]
+    river = hydrography.river_profile(receiver, at_exit.ravel(), area / 1e6, length.ravel())
+    changed = np.abs(river - at_exit.ravel())[active.ravel()]
     river = river.reshape(active.shape)
     hillside = slope * size * size / (4.0 * length)
-    surface = np.fmax(rasters.block_mean(np.where(inside, altitude, np.nan), factor), river + hillside)
+    surface = np.fmax(mean, river + hillside)
     report = (
         f"river altitude changed by more than 10 m in {(changed > 10).mean():.1%} of the cells, median "
         f"{np.median(changed):.1f} m, largest {changed.max():.0f} m"

@@ -187,7 +187,7 @@ def build_fields(
     shape, cells = coarse.active.shape, coarse.active.size
 
     def mean(name: str) -> np.ndarray:
-        return means_of(raw[name].values, block, cells).reshape(*raw[name].shape[:-2], *shape)
+        return rasters.means_of(raw[name].values, block, cells).reshape(*raw[name].shape[:-2], *shape)
 
     receiver, upstream = hydrography.receivers(coarse.direction), areas.upstream
     straight = hydrography.straight_length(coarse.direction, SIZE)
@@ -223,24 +223,6 @@ def build_fields(
     return fields, report
 
 
-def means_of(values: np.ndarray, block: np.ndarray, cells: int) -> np.ndarray:
-    """Mean (..., cell) of the known source cells in every 8-km cell, NaN where there is none.
-
-    Args:
-        values (..., row, column): Values of the source, NaN where missing.
-        block (source cell,): Flat index of the 8-km cell.
-        cells: Number of 8-km cells.
-    """
-    flat = values.reshape(-1, block.size)
-    result = np.full((len(flat), cells), np.nan)
-    for number, layer in enumerate(flat):
-        known = np.isfinite(layer)
-        count = np.bincount(block[known], minlength=cells)
-        total = np.bincount(block[known], layer[known], cells)
-        result[number] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return result.reshape(*values.shape[:-2], cells)
-
-
 def read_weather(
     raw: xr.Dataset, block: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> tuple[xr.Dataset, dict[str, np.ndarray]]:
@@ -256,10 +238,10 @@ def read_weather(
     time = pd.date_range(FIRST_DAY, periods=raw.sizes["step"])[1:]
 
     def mean(name: str) -> np.ndarray:
-        found = means_of(raw[name].values[1:], block, x.size * y.size).reshape(-1, *shape)
+        found = rasters.means_of(raw[name].values[1:], block, x.size * y.size).reshape(-1, *shape)
         return rasters.fill_nearest(found)
 
-    altitude = rasters.fill_nearest(means_of(raw["wflow_dem"].values, block, x.size * y.size).reshape(shape))
+    altitude = rasters.fill_nearest(rasters.means_of(raw["wflow_dem"].values, block, x.size * y.size).reshape(shape))
     latitude = pyproj.Transformer.from_crs(CRS, 4326, always_xy=True).transform(*np.meshgrid(x, y))[1]
     series = {"precipitation": mean("prcp") / weather.SECONDS_PER_DAY, "air_temperature": mean("temp") + 273.15}
     height, north = (xr.DataArray(values, dims=("y", "x")) for values in (altitude, latitude))

@@ -169,15 +169,19 @@ def coverage(polygons: list[Any], x: np.ndarray, y: np.ndarray, parts: int = 10)
         y (row,): Northing of the cell centers, m, falling.
         parts: Finer cells per cell in each direction.
     """
-    return _burnt(polygons, x, y, parts).reshape(len(y), parts, len(x), parts).mean(axis=(1, 3))
+    return coverage_of_cells(polygons, x, y, float(x[1] - x[0]), parts)
 
 
-def _burnt(polygons: list[Any], x: np.ndarray, y: np.ndarray, parts: int) -> np.ndarray:
+def coverage_of_cells(polygons: list[Any], x: np.ndarray, y: np.ndarray, size: float, parts: int = 10) -> np.ndarray:
+    """As :func:`coverage`, for square cells of a given width, m, of which there may be one row or column."""
+    return _burnt(polygons, x, y, size, parts).reshape(len(y), parts, len(x), parts).mean(axis=(1, 3))
+
+
+def _burnt(polygons: list[Any], x: np.ndarray, y: np.ndarray, size: float, parts: int) -> np.ndarray:
     """Whether the center of every finer cell lies within a polygon (finer row, finer column)."""
     import rasterio.features
     from affine import Affine
 
-    wide, high = x[1] - x[0], y[0] - y[1]
-    transform = Affine(wide / parts, 0.0, x[0] - wide / 2, 0.0, -high / parts, y[0] + high / 2)
+    transform = Affine(size / parts, 0.0, x[0] - size / 2, 0.0, -size / parts, y[0] + size / 2)
     shape = (len(y) * parts, len(x) * parts)
     return rasterio.features.geometry_mask(polygons, shape, transform, invert=True)

@@ -1,0 +1,349 @@
+"""The recipe `china` on a made-up land in the formats of the providers: whole, in part, and with faulty files."""
+
+import numpy as np
+import pandas as pd
+import pyproj
+import pytest
+import xarray as xr
+
+from chase_jax import cli
+from chase_jax.checks import InputError
+from chase_jax.io import domain_store
+from data_prep import china, gridded, hydrography, merit, relief
+
+rasterio = pytest.importorskip("rasterio")
+pyogrio = pytest.importorskip("pyogrio")
+shapely = pytest.importorskip("shapely")
+pytest.importorskip("pyflwdir")
+
+STEP, SIDE = 0.005, 60  # degree, and pixels a side of both tiles together
+NORTH, WEST = 30.6, 100.2
+LAT, LON = NORTH - STEP * (np.arange(SIDE) + 0.5), WEST + STEP * (np.arange(SIDE) + 0.5)
+COARSE_LAT, COARSE_LON = 31.05 - 0.1 * np.arange(12), 99.75 + 0.1 * np.arange(14)
+DAYS = pd.date_range("2004-02-27", periods=5)  # over a leap day
+POLYGON = shapely.box(100.3, 30.42, 100.38, 30.5)  # a lake
+POND = shapely.box(100.25, 30.35, 100.265, 30.365)  # of about half a cell
+ICE = shapely.box(100.2, 30.55, 100.26, 30.6)
+
+
+def terrain():
+    """Altitude of a land that falls to a sea in the east, with a level lake."""
+    row, column = np.indices((SIDE, SIDE))
+    noise = np.random.default_rng(3).random((SIDE, SIDE))
+    height = 3000.0 - 40.0 * column + 15.0 * np.abs(row - SIDE / 2) + 25.0 * noise
+    height[16:36, 20:36] = height[16:36, 20:36].min()
+    land = column < SIDE - 3
+    return height, land
+
+
+def write_tiles(folder):
+    """Two tiles side by side."""
+    folder.mkdir(parents=True)
+    height, land = terrain()
+    direction, filled = relief.drainage(height, land)
+    receiver = hydrography.receivers(direction)
+    area = merit.pixel_area(LAT, LON) / 1e6
+    upstream = hydrography.accumulate(receiver, np.where(land, area, 0.0).ravel()).reshape(land.shape)
+    codes = np.where(land, np.where(direction == hydrography.SINK, -1, direction), -9)
+    maps = {
+        "dir": (codes, "int16", -9),
+        "elv": (np.where(land, filled, -9999.0), "float32", -9999),
+        "upa": (np.where(land, upstream, -9999.0), "float32", -9999),
+        "wth": (np.where(land, np.where(upstream > 60, 33.0, 0.0), -9999.0), "float32", -9999),
+    }
+    for part, (values, kind, missing) in maps.items():
+        for number, name in enumerate(("n30e100", "n30e101")):
+            half = values[:, 30 * number : 30 * number + 30].astype(kind)
+            place = rasterio.Affine(STEP, 0, WEST + 30 * STEP * number, 0, -STEP, NORTH)
+            layout = {"driver": "GTiff", "width": 30, "height": SIDE, "count": 1, "dtype": kind, "nodata": missing}
+            with rasterio.open(folder / f"{name}_{part}.tif", "w", crs="EPSG:4326", transform=place, **layout) as file:
+                file.write(half, 1)
+    return upstream
+
+
+def write_map(path, name, units, values, days=None, hourly=False):
+    """A coarse map or series in degrees."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    field = np.broadcast_to(values, (len(days), 12, 14)) if days is not None else np.broadcast_to(values, (12, 14))
+    dims = ("time", "lat", "lon") if days is not None else ("lat", "lon")
+    axes = {"lat": COARSE_LAT, "lon": COARSE_LON} | ({"time": days} if days is not None else {})
+    data = xr.Dataset({name: (dims, np.array(field, float), {"units": units})}, axes)
+    if hourly:
+        data = data.rename(lat="latitude", lon="longitude", time="valid_time")
+    data.to_netcdf(path)
+
+
+def write_weather(folder):
+    """Daily rain; hourly air of every quantity, fluxes accumulated from midnight."""
+    rain = 5.0 + np.arange(5)[:, None, None] + 0.0 * COARSE_LAT[:, None]
+    write_map(folder / "chm_pre" / "CHM_PRE_V2_daily_2004.nc", "prec", "mm/day", rain, DAYS)
+    hours = pd.date_range("2004-02-27", "2004-03-03", freq="h")
+    hour = hours.hour.to_numpy()
+    column = (len(hours), 1, 1)
+    since = np.where(hour == 0, 24, hour).reshape(column)
+    warmth = 283.0 + 4.0 * np.cos(2 * np.pi * (hour - 15) / 24)
+    series = {
+        "t2m": ("K", warmth.reshape(column)), "d2m": ("K", np.full(column, 276.0)), "sp": ("Pa", np.full(column, 8e4)),
+        "u10": ("m s**-1", 3.0 * np.where(hour % 2, 1, -1).reshape(column)), "v10": ("m s**-1", np.full(column, 4.0)),
+        "ssrd": ("J m**-2", since * 200.0 * 3600.0), "strd": ("J m**-2", since * 300.0 * 3600.0),
+        "tp": ("m", since * 1e-4),
+    }  # fmt: skip
+    for name, (units, values) in series.items():
+        write_map(folder / "era5_land" / f"{name}.nc", name, units, values, hours, hourly=True)
+
+
+def write_rest(folder):
+    """Everything else."""
+    write_map(folder / "hwsd" / "T_CLAY.nc4", "T_CLAY", "%wt", np.full((12, 14), 31.0))
+    sand = np.where(COARSE_LON > 100.45, np.nan, 44.0) * np.ones((12, 1))
+    write_map(folder / "hwsd" / "T_SAND.nc4", "T_SAND", "%wt", sand)
+    months = pd.date_range("2001-01-01", periods=24, freq="MS")
+    leaves = (1.0 + (months.month.to_numpy() - 1) / 11)[:, None, None]
+    write_map(folder / "lai" / "lai_2001_2002.nc", "lai", "m2/m2", leaves, months)
+    write_map(folder / "gleam" / "Ep_2004_GLEAM_v4.1a.nc", "Ep", "mm/day", np.full((1, 1, 1), 3.0), DAYS)
+    for name, value, unit in (("thickness", 40.0, "m"), ("specific_yield", 0.11, "1")):
+        (folder / "aquifer").mkdir(exist_ok=True)
+        place = rasterio.Affine(0.1, 0, 99.7, 0, -0.1, 31.1)
+        layout = {"driver": "GTiff", "width": 14, "height": 12, "count": 1, "dtype": "float32", "nodata": -9999}
+        with rasterio.open(folder / "aquifer" / f"{name}.tif", "w", crs="EPSG:4326", transform=place, **layout) as file:
+            file.write(np.full((12, 14), value, "float32"), 1)
+            file.set_band_unit(1, unit)
+    (folder / "land_cover").mkdir()
+    layout = {"driver": "GTiff", "width": 200, "height": 200, "count": 1, "dtype": "uint8", "nodata": 100}
+    with rasterio.open(
+        folder / "land_cover" / "glcc.tif", "w", crs="EPSG:4326", **layout,
+        transform=rasterio.Affine(0.005, 0, 99.9, 0, -0.005, 31.0),
+    ) as file:  # fmt: skip
+        file.write(np.where(np.arange(200) < 90, 7, 2)[None, :] * np.ones((200, 1), "uint8"), 1)
+    crs = "+proj=laea +lat_0=30.45 +lon_0=100.35 +datum=WGS84 +units=m"
+    change = pyproj.Transformer.from_crs(4326, crs, always_xy=True)
+
+    def area(shape):
+        return shapely.transform(shape, lambda p: np.stack(change.transform(*p.T), axis=1)).area / 1e6
+
+    tables = {
+        "hydrolakes": ([POLYGON, POND], {
+            "Hylak_id": [7, 9], "Lake_area": [area(POLYGON), area(POND)], "Depth_avg": [12.0, 2.0],
+            "Vol_total": [12.0 * area(POLYGON), 2.0 * area(POND)], "Elevation": [2500, 2900],
+            "Pour_long": [100.38, 100.265], "Pour_lat": [30.45, 30.35]}),
+        "rgi": ([ICE], {"rgi_id": ["RGI2000-v7.0-G-13-00001"], "area_km2": [area(ICE)], "zmin_m": [2900.0],
+                        "zmed_m": [3000.0], "zmax_m": [3400.0]}),
+    }  # fmt: skip
+    for name, (shapes, fields) in tables.items():
+        (folder / name).mkdir()
+        columns = [np.array(v) for v in fields.values()]
+        told = {"geometry_type": "Polygon", "fields": list(fields), "crs": "EPSG:4326"}
+        pyogrio.raw.write(folder / name / "polygons.shp", shapely.to_wkb(shapes), columns, **told)
+
+
+def prepare(folder, target, *words):
+    return cli.main(["prepare", "recipe=china", f"china.folder={folder}", f"output.directory={target}",
+                     "china.resolution=2000", "output.overwrite=true", *words])  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A folder with every source, and what is made of it."""
+    folder = tmp_path_factory.mktemp("sources")
+    upstream = write_tiles(folder / "merit_hydro")
+    write_weather(folder)
+    write_rest(folder)
+    river = np.argwhere(upstream == upstream.max())[0]
+    row, column = river
+    (folder / "gauges.csv").write_text(
+        "gauge_id,lon,lat,area_km2,name\n"
+        f"A1,{LON[column] - 0.01},{LAT[row]},{upstream.max():.2f},Mouth\n"
+        f"B2,{LON[30]},{LAT[10]},,Unknown area\n"
+    )
+    target = tmp_path_factory.mktemp("made")
+    assert prepare(folder, target) == 0
+    return folder, target, upstream
+
+
+def test_the_domain_and_the_weather_pass_the_check(whole, capsys):
+    _, target, _ = whole
+    capsys.readouterr()
+    assert cli.main(["check", f"domain.path={target}/domain.nc", "scope=domain"]) == 0
+    assert "the domain is valid" in capsys.readouterr().out
+    words = [
+        f"domain.path={target}/domain.nc",
+        f"forcing.path={target}/forcing_*.nc",
+        f"gauges.path={target}/gauges.csv",
+    ]
+    assert cli.main(["check", *words, "period.start=2004-02-27", "period.end=2004-03-02"]) == 0
+    assert "all inputs are valid" in capsys.readouterr().out
+    assert (target / "domain.png").is_file()
+
+
+def test_nothing_is_missing_when_all_is_there(whole):
+    report = (whole[1] / "preparation.txt").read_text()
+    assert "missing" not in report
+    assert "weather of 5 days; precipitation of CHM_PRE" in report
+    assert "lakes of HydroLAKES: 2 on the grid, 1 of them of less than half a cell" in report
+    assert "beyond the region pass 0 of" in report
+
+
+def test_areas_are_those_of_the_tiles(whole):
+    _, target, upstream = whole
+    domain = domain_store.open_domain(target / "domain.nc")
+    land = merit.pixel_area(LAT, LON)[terrain()[1]].sum()
+    np.testing.assert_allclose(np.asarray(domain.cell_area).sum(), land, rtol=0.05)
+    gauges = pd.read_csv(target / "gauges.csv").set_index("gauge_id")
+    np.testing.assert_allclose(gauges.loc["A1", "area_km2"], upstream.max(), rtol=1e-3)
+    told = next(line for line in (target / "preparation.txt").read_text().splitlines() if line.startswith("gauge A1"))
+    assert f"MERIT Hydro {upstream.max():.0f} km2" in told
+    found = np.asarray(domain.drainage.upstream_area)
+    assert abs(found.max() / 1e6 / upstream.max() - 1) < 0.15  # squares of 4 km2 on a river of some 100
+
+
+def test_maps_are_those_of_the_sources(whole):
+    maps = xr.open_dataset(whole[1] / "domain.nc")
+    on = maps.active.values > 0
+
+    def values(name):
+        return maps[name].values[..., on]
+
+    np.testing.assert_allclose(values("clay_fraction"), 0.31)
+    np.testing.assert_allclose(values("sand_fraction"), 0.44)  # filled where the map ends
+    np.testing.assert_allclose(values("aquifer_thickness"), 40.0)
+    np.testing.assert_allclose(values("specific_yield"), 0.11, rtol=1e-6)
+    np.testing.assert_allclose(values("leaf_area_index").mean(axis=1), 1.0 + np.arange(12) / 11)
+    np.testing.assert_allclose(values("mean_precipitation"), 7.0 * 365.25, rtol=1e-6)
+    np.testing.assert_allclose(values("mean_potential_evapotranspiration"), 3.0 * 365.25, rtol=1e-6)
+    np.testing.assert_allclose(values("mean_air_temperature"), 283.0, atol=1e-3)
+    transform = pyproj.Transformer.from_crs(maps.crs.attrs["crs_wkt"], 4326, always_xy=True)
+    lon, lat = transform.transform(*np.meshgrid(maps.x.values, maps.y.values))
+    edge = 99.9 + 90 * 0.005
+    clear = np.abs(lon - edge) > 0.005
+    np.testing.assert_array_equal(maps.vegetation_class.values[on & clear], np.where(lon < edge, 7, 2)[on & clear])
+    assert 33.0 in values("channel_width")
+    height, land = terrain()
+    filled = relief.drainage(height, land)[1].astype("float32")
+    back = pyproj.Transformer.from_crs(4326, maps.crs.attrs["crs_wkt"], always_xy=True)
+    east, north = back.transform(*np.meshgrid(LON, LAT))
+    for row, column in np.argwhere(on)[::17]:
+        near = np.maximum(np.abs(east - maps.x.values[column]), np.abs(north - maps.y.values[row])) < 1000.0
+        np.testing.assert_allclose(maps.mean_altitude.values[row, column], filled[near & land].mean(), rtol=1e-6)
+    inside = (lon > 100.31) & (lon < 100.37) & (lat > 30.43) & (lat < 30.49)
+    assert (maps.lake_index.values[inside] == 7).all()
+    assert (maps.lake_patch.values[inside] == 1).all()
+    assert (maps.lake_index.values == 9).sum() == 1
+    deep = (maps.lake_sill_altitude - maps.lake_bed_altitude).values[maps.lake_patch.values == 1]
+    np.testing.assert_allclose(deep.mean(), 12.0)
+    icy = (lon < 100.24) & (lat > 30.57) & on
+    assert maps.glacier_fraction.values[icy].min() > 0.9
+    assert maps.glacier_fraction.values[lat < 30.5].max() == 0.0
+
+
+def test_weather_is_daily_and_complete(whole):
+    made = xr.open_dataset(whole[1] / "forcing_2004.nc")
+    assert [str(t)[:10] for t in made.time.values] == [str(t)[:10] for t in DAYS]
+    np.testing.assert_allclose(made.precipitation[:, 3, 3] * 86400, 5.0 + np.arange(5), rtol=1e-6)
+    np.testing.assert_allclose(made.air_temperature, 283.0, atol=1e-3)
+    np.testing.assert_allclose(made.air_temperature_max - made.air_temperature_min, 8.0, atol=1e-3)
+    np.testing.assert_allclose(made.shortwave_down, 200.0, rtol=1e-6)
+    np.testing.assert_allclose(made.longwave_down, 300.0, rtol=1e-6)
+    np.testing.assert_allclose(made.wind_speed, 5.0, rtol=1e-6)  # of every hour, not of the mean wind
+    np.testing.assert_allclose(made.specific_humidity, 0.0058, rtol=0.05)
+    height, land = terrain()
+    assert height[land].min() - 50 < float(made.surface_altitude.min()) < height[land].max() + 50
+
+
+def test_what_is_missing_is_told_line_by_line(whole, tmp_path, capsys):
+    """With drainage and terrain alone a domain is made; every other source is named, with where it is from."""
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    (folder / "merit_hydro").mkdir()
+    for path in (whole[0] / "merit_hydro").iterdir():
+        if path.stem.endswith(("dir", "elv")):
+            (folder / "merit_hydro" / path.name).write_bytes(path.read_bytes())
+    assert prepare(folder, tmp_path / "out") == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("missing: ")]
+    lines = sorted(set(told))
+    assert len(lines) == len(china.SOURCES)  # all but the drainage, and the gauges
+    for source in ("hwsd", "glcc", "hydrolakes", "rgi", "chm_pre", "era5_land", "gleam", "leaf_area", "aquifer"):
+        entry = gridded.catalog()[source]
+        assert any(entry["title"] in line and entry["where"] in line for line in lines), source
+    assert any("no weather is written" in line for line in lines)
+    report = (tmp_path / "out" / "preparation.txt").read_text()
+    assert all(line in report for line in lines)
+    assert not list((tmp_path / "out").glob("forcing*"))
+    assert cli.main(["check", f"domain.path={tmp_path}/out/domain.nc", "scope=domain"]) == 0
+
+
+def test_rain_of_the_reanalysis_stands_in(whole, tmp_path, capsys):
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    for name in ("merit_hydro", "era5_land"):
+        (folder / name).symlink_to(whole[0] / name)
+    assert prepare(folder, tmp_path / "out") == 0
+    assert "precipitation of ERA5-Land" in capsys.readouterr().err
+    made = xr.open_dataset(tmp_path / "out" / "forcing_2004.nc")
+    np.testing.assert_allclose(made.precipitation * 86400, 2.4, rtol=1e-6)
+
+
+def refused(capsys, folder, target, *words):
+    """The one line with which a run is refused."""
+    capsys.readouterr()
+    assert prepare(folder, target, *words) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_without_drainage_nothing_is_made(whole, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    told = refused(capsys, tmp_path / "empty", tmp_path / "out")
+    assert "MERIT Hydro" in told
+    assert "hydro.iis.u-tokyo.ac.jp" in told
+    assert "it cannot be replaced" in told
+    assert "no such folder" in refused(capsys, tmp_path / "nowhere", tmp_path / "out")
+    assert "give all four or none" in refused(capsys, whole[0], tmp_path / "out", "china.south=30.4")
+    edges = ("china.south=30.5", "china.north=30.4", "china.west=100.2", "china.east=100.4")
+    assert "must lie below" in refused(capsys, whole[0], tmp_path / "out", *edges)
+    assert "china.resolution is 300" in refused(capsys, whole[0], tmp_path / "out", "china.resolution=300")
+    assert not (tmp_path / "out" / "domain.nc").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["hwsd/T_CLAY.nc4", "era5_land/t2m.nc", "chm_pre/CHM_PRE_V2_daily_2004.nc", "land_cover/glcc.tif",
+     "hydrolakes/polygons.shp", "merit_hydro/n30e100_elv.tif", "gleam/Ep_2004_GLEAM_v4.1a.nc",
+     "lai/lai_2001_2002.nc", "aquifer/thickness.tif", "rgi/polygons.shp"],
+)  # fmt: skip
+def test_a_cut_file_ends_in_one_line(whole, tmp_path, capsys, name):
+    folder = tmp_path / "sources"
+    for path in whole[0].rglob("*"):
+        if path.is_file():
+            copy = folder / path.relative_to(whole[0])
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    cut = folder / name
+    cut.write_bytes(cut.read_bytes()[: 120 if name.endswith("shp") else cut.stat().st_size // 2])
+    told = refused(capsys, folder, tmp_path / "out")
+    assert cut.name in told
+
+
+def test_a_region_is_cut_out(whole, tmp_path):
+    edges = ("china.south=30.35", "china.north=30.5", "china.west=100.25", "china.east=100.45")
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    (folder / "merit_hydro").symlink_to(whole[0] / "merit_hydro")
+    assert prepare(folder, tmp_path / "out", *edges) == 0
+    maps = xr.open_dataset(tmp_path / "out" / "domain.nc")
+    km2 = 0.15 * 111.2 * 0.2 * 111.2 * np.cos(np.deg2rad(30.4))
+    np.testing.assert_allclose(float(maps.cell_area.sum()) / 1e6, km2, rtol=0.2)
+    report = (tmp_path / "out" / "preparation.txt").read_text()
+    assert "beyond the region pass" in report
+    assert "region pass 0 of" not in report
+
+
+def test_the_legend_of_a_map_is_asked_for(whole, tmp_path, capsys):
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    for name in ("merit_hydro", "land_cover"):
+        (folder / name).symlink_to(whole[0] / name)
+    told = refused(capsys, folder, tmp_path / "out", "china.legend=esa_cci")
+    assert "legend esa_cci, but holds [2.0, 7.0]" in told
+    with pytest.raises(InputError, match="folder: is empty"):
+        china.prepare(None, tmp_path)
