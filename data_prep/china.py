@@ -23,7 +23,7 @@ altitude of rivers by the place of largest accumulation; climate, soil and aquif
 value where there is none; land cover nearest. The land is the mean of a cell, above its river
 (:mod:`data_prep.relief`).
 
-Pixels of MERIT Hydro are held in memory, some 150 bytes each: a tile of 5 degrees takes about 5 GB. For more, set the
+Pixels of MERIT Hydro are held in memory, some 200 bytes each: a tile of 5 degrees takes about 7 GB. For less, set the
 region by `china.south` and so on, or give tiles of a coarser drainage. Rivers that enter over the edge lack what is
 beyond.
 """

@@ -1,15 +1,17 @@
-"""A figure of a domain: altitude, river network, standing water and ice, soil."""
+"""Figures of a domain (altitude, river network, standing water and ice, soil) and of its weather."""
 
 from __future__ import annotations
 
 import pathlib
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from chase_jax import plotting
 from chase_jax.io import store
 
+SHORT = 90  # days of weather up to which every day is drawn
 LONGEST_SIDE = 1200  # points of a map; larger ones are thinned
 OUT = "#f4f4f4"  # outside the domain
 
@@ -68,6 +70,68 @@ def write(domain: xr.Dataset, upstream_area: np.ndarray, folder: pathlib.Path, t
     figure.supylabel("northing, km")
     figure.suptitle(title)
     path = folder / "domain.png"
+    with store.committed(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=130)
+    return path
+
+
+def write_weather(files: list[pathlib.Path], folder: pathlib.Path, title: str) -> pathlib.Path:
+    """Draw forcing.png: maps of mean precipitation and temperature on the grid of the weather, and monthly means.
+
+    Args:
+        files: Files of weather on one grid, in the order of time; they are read one by one.
+        folder: Where the figure goes.
+        title: Its title.
+
+    Raises:
+        InputError: If matplotlib is not installed.
+    """
+    plotting.require_matplotlib()
+    from matplotlib.figure import Figure
+
+    wanted = {
+        "precipitation": (86400.0, 0.0, "mm per day"), "air_temperature": (1.0, -273.15, "degrees Celsius"),
+        "shortwave_down": (1.0, 0.0, "W m-2"), "specific_humidity": (1e3, 0.0, "g kg-1"),
+    }  # fmt: skip
+    total: dict[str, np.ndarray | float] = dict.fromkeys(wanted, 0.0)
+    series: dict[str, list[pd.Series]] = {name: [] for name in wanted}
+    count = 0
+    for file in files:
+        with store.open_dataset(file) as dataset:
+            axes = [axis for axis in dataset["precipitation"].dims if axis != "time"]
+            down, across = (dataset[axis].values for axis in axes)
+            time = pd.DatetimeIndex(dataset["time"].values)
+            count += time.size
+            for name, (factor, offset, _) in wanted.items():
+                values = dataset[name].transpose("time", *axes).values * factor + offset
+                total[name] = total[name] + values.sum(axis=0, dtype=float)
+                series[name].append(pd.Series(values.mean(axis=(1, 2), dtype=float), time))
+    figure = Figure(figsize=(11, 9), layout="constrained")
+    panels = figure.subplots(3, 2)
+    scale = 1e3 if axes[0] == "y" else 1.0
+    half = (
+        abs(across[-1] - across[0]) / max(across.size - 1, 1) / 2,
+        abs(down[-1] - down[0]) / max(down.size - 1, 1) / 2,
+    )
+    edges = (across.min() - half[0], across.max() + half[0], down.min() - half[1], down.max() + half[1])
+    extent = tuple(edge / scale for edge in edges)
+    for panel, name, colours in zip(panels[0], wanted, ("YlGnBu", "RdYlBu_r"), strict=False):
+        image = panel.imshow(
+            np.asarray(total[name]) / count, cmap=colours, extent=extent, interpolation="nearest", aspect="auto",
+            origin="upper" if down[0] > down[-1] else "lower",
+        )  # fmt: skip
+        label = f"mean {name.replace('_', ' ')}, {wanted[name][2]}"
+        figure.colorbar(image, ax=panel, shrink=0.8, label=label)
+        panel.set_xlabel("easting, km" if axes[0] == "y" else "longitude, degree")
+        panel.set_ylabel("northing, km" if axes[0] == "y" else "latitude, degree")
+    for panel, (name, (_, _, unit)) in zip(panels[1:].flat, wanted.items(), strict=True):
+        days = pd.concat(series[name])
+        monthly = days.resample("MS").mean() if days.size > SHORT else days
+        panel.plot(monthly.index, monthly.to_numpy(), color="#123a8c", linewidth=1.0)
+        panel.set_ylabel(f"{name.replace('_', ' ')}, {unit}")
+        panel.tick_params(axis="x", rotation=30)
+    figure.suptitle(f"{title}: weather, {'monthly' if days.size > SHORT else 'daily'} means of all points")
+    path = folder / "forcing.png"
     with store.committed(path) as temporary:
         figure.savefig(temporary, format="png", dpi=130)
     return path

@@ -92,11 +92,11 @@ def write_domain(
     report: str,
     progress: Callable[[str], None],
 ) -> dict[str, pathlib.Path]:
-    """Write domain.nc, reports and a figure, and attributes.csv of the gauges; read the domain as the model does.
+    """Write domain.nc, reports, figures, and attributes.csv of the gauges; read the domain as the model does.
 
     Args:
         domain: Result of :func:`domain_dataset`.
-        target: Folder to write to; gauges.csv may stand there.
+        target: Folder to write to; gauges.csv and files of weather, forcing*.nc, may stand there.
         title: Title of file and figure.
         corrections: What was changed in the drainage.
         report: Lines for preparation.txt.
@@ -133,6 +133,9 @@ def write_domain(
         store.write_text(table.to_csv(index=False, float_format="%.6g"), paths["attributes"])
     try:
         paths["figure"] = maps.write(domain, built.grid.unpack(np.asarray(tree.upstream_area)), target, title)
+        weather = sorted(target.glob("forcing*.nc"))
+        if weather:
+            paths["weather_figure"] = maps.write_weather(weather, target, title)
     except InputError as error:
         progress(f"no figure: {error}")
     return paths

@@ -172,7 +172,8 @@ def test_the_domain_and_the_weather_pass_the_check(whole, capsys):
     ]
     assert cli.main(["check", *words, "period.start=2004-02-27", "period.end=2004-03-02"]) == 0
     assert "all inputs are valid" in capsys.readouterr().out
-    assert (target / "domain.png").is_file()
+    for name in ("domain.png", "forcing.png"):
+        assert (target / name).read_bytes()[1:4] == b"PNG"
 
 
 def test_nothing_is_missing_when_all_is_there(whole):
@@ -232,7 +233,7 @@ def test_maps_are_those_of_the_sources(whole):
     np.testing.assert_allclose(deep.mean(), 12.0)
     icy = (lon < 100.24) & (lat > 30.57) & on
     assert maps.glacier_fraction.values[icy].min() > 0.9
-    assert maps.glacier_fraction.values[lat < 30.5].max() == 0.0
+    assert maps.glacier_fraction.values[on & (lat < 30.5)].max() == 0.0
 
 
 def test_weather_is_daily_and_complete(whole):

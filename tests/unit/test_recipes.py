@@ -54,6 +54,7 @@ def test_whole_inputs_pass_the_check(prepared, recipe, period, others, capsys):
     words = [f"{name.split('.')[0]}.path={folder / name}" for name in ("forcing.nc", *others)]
     table = check(folder, capsys, *words, f"period.start={period}-01-01", f"period.end={period}-12-31")
     assert "all inputs are valid" in table
+    assert (folder / "forcing.png").read_bytes()[1:4] == b"PNG"
 
 
 @pytest.mark.parametrize("recipe", [otta, appenzell, rhine_1990, nam_co])
