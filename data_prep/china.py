@@ -337,13 +337,13 @@ def make_fields(
         for number, cell in exits.items():
             level[lake == number] = land.river[cell]
     patch = lakes.patches(lake, np.full(shape, size**2)) & (lake > 0)
-    rain, demand = None, None
+    runoff: np.ndarray | float = MEAN_RUNOFF
     fields: dict[str, np.ndarray] = {}
     if climate is not None:
         maps = {name: _onto(getattr(climate, name), place) for name in ("precipitation", "temperature", "humidity")}
         demand, rain = _demand(held["demand"], climate, place), maps["precipitation"]
+        runoff = rain - channels.pike_evaporation(rain, demand)
         fields |= climate_predictors(rain, maps["temperature"], maps["humidity"], demand)
-    runoff = MEAN_RUNOFF if rain is None else rain - channels.pike_evaporation(rain, demand)
     per_cell = np.where(active, runoff, 0.0).ravel() / 1e3 * size * size
     flow = hydrography.accumulate(hydrography.receivers(direction), per_cell).reshape(shape)
     width, depth = channels.width_and_depth(flow / weather.SECONDS_PER_DAY / weather.DAYS_PER_YEAR)

@@ -176,8 +176,9 @@ def daily(array: xr.DataArray, kind: str) -> xr.DataArray:
     whole = bool((step == HOURS).all()) and time.size > 1
     message = "Argument `array` must have a value every hour or every day, but has not."
     require(whole or bool((step == 1).all()), message)
+    full: list[Any]
     if kind == "instant" and whole:
-        full, parts = list(time.normalize()), list(array.values)
+        full, parts = [pd.Timestamp(day).normalize() for day in time.to_numpy()], list(array.values)
     elif kind == "instant":
         day = time.normalize()
         full = [d for d, number in day.value_counts().sort_index().items() if number == HOURS]

@@ -188,9 +188,9 @@ def _year(wet: Shelf, air: Shelf, year: int, region: Region) -> xr.Dataset | Non
         if name == "air_temperature" and array.sizes["time"] > series[name].sizes["time"]:
             by_day = array.resample(time="1D")
             series["air_temperature_min"], series["air_temperature_max"] = by_day.min(), by_day.max()
-    parts = [air.read(name, first, last, region) for name in WIND]
-    if parts[0] is not None and parts[1] is not None:
-        speed = np.hypot(*xr.align(*parts)).assign_attrs(parts[0].attrs)
+    eastward, northward = (air.read(name, first, last, region) for name in WIND)
+    if eastward is not None and northward is not None:
+        speed: xr.DataArray = (eastward**2 + northward**2) ** 0.5
         series["wind_speed"] = gridded.daily(speed, "instant")
     if "air_temperature" not in series:
         return None
