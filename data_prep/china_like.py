@@ -98,7 +98,9 @@ def prepare(
     domain.attrs["comment"] = "Generated; no real place"
     title = f"Generated land like China, {resolution / 1e3:g} km, seed {seed}"
     report = f"climate and large relief: {climate.source}\n{report}"
-    return paths | outputs.write_domain(domain, target, title, corrections, report, progress)
+    store.write_dataset(domain, target / outputs.DOMAIN, title)
+    del domain, place, forcing  # reading it back takes as much memory again
+    return paths | outputs.describe_domain(target, title, corrections, report, progress)
 
 
 @dataclass(frozen=True)

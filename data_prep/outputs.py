@@ -14,6 +14,7 @@ from chase_jax.checks import InputError, require
 from chase_jax.io import domain_store, gauge_store, inputs, store
 from data_prep import attributes, hydrography, maps
 
+DOMAIN = "domain.nc"
 CODES = ("active", "flow_direction", "vegetation_class", "lake_index", "lake_patch")  # 0 outside the domain
 
 
@@ -108,9 +109,28 @@ def write_domain(
     Raises:
         InputError: If the model would not accept the domain.
     """
-    names = {"domain": "domain.nc", "corrections": "corrections.csv", "report": "preparation.txt"}
+    store.write_dataset(domain, target / DOMAIN, title)
+    return describe_domain(target, title, corrections, report, progress)
+
+
+def describe_domain(
+    target: pathlib.Path,
+    title: str,
+    corrections: hydrography.Corrections,
+    report: str,
+    progress: Callable[[str], None],
+) -> dict[str, pathlib.Path]:
+    """What :func:`write_domain` does once domain.nc is written, for recipes that can spare no memory for it any more.
+
+    Args:
+        target: Folder that holds domain.nc.
+        title: Title of the figures.
+        corrections: What was changed in the drainage.
+        report: Lines for preparation.txt.
+        progress: Called with a line of text at every stage.
+    """
+    names = {"domain": DOMAIN, "corrections": "corrections.csv", "report": "preparation.txt"}
     paths = {role: target / name for role, name in names.items()}
-    store.write_dataset(domain, paths["domain"], title)
     built = domain_store.open_domain(paths["domain"])
     tree = built.drainage
     columns = ["kind", "row", "column", "before", "after", "upstream_area_km2", "reason"]
@@ -129,10 +149,14 @@ def write_domain(
     if (target / "gauges.csv").is_file():
         gauges = gauge_store.read_gauges(target / "gauges.csv", built.grid)
         paths["attributes"] = target / "attributes.csv"
-        table = attributes.basin_means(domain, built, gauges)
+        with store.open_dataset(paths["domain"]) as domain:
+            table = attributes.basin_means(domain, built, gauges)
         store.write_text(table.to_csv(index=False, float_format="%.6g"), paths["attributes"])
+    upstream = built.grid.unpack(np.asarray(tree.upstream_area))
+    del built, tree, area
     try:
-        paths["figure"] = maps.write(domain, built.grid.unpack(np.asarray(tree.upstream_area)), target, title)
+        with store.open_dataset(paths["domain"]) as domain:
+            paths["figure"] = maps.write(domain, upstream, target, title)
         weather = sorted(target.glob("forcing*.nc"))
         if weather:
             paths["weather_figure"] = maps.write_weather(weather, target, title)
