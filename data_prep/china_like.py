@@ -3,7 +3,8 @@ r"""A generated domain of the size and kind of China, for tests of scale: nothin
 The large features come from a coarse climatology and altitude (:mod:`data_prep.climatology`), the rest is generated:
 
 * **Relief**: noise with a power-law spectrum at wavelengths below 40 km, as rough as the coarse altitude is there;
-  sediment in depressions, gorges through their sills, valleys; deep depressions in deserts stay inland sinks.
+  sediment in depressions, ways over it to gorges through their sills, valleys; deep depressions in deserts stay
+  inland sinks.
 * **Lakes** fill some of the smaller depressions, up to one percent of the land; large ones are patches.
 * **Glaciers** where summers stay cold, vegetation and leaf area from temperature, aridity and slope, soils from noise
   and humidity, aquifers thick in plains. Rules and numbers are choices of this project.
@@ -35,7 +36,8 @@ LONGEST_WAVE = 40e3  # m, of the generated relief
 SPECTRUM = 1.9  # 1, amplitude falls with the wave number to this power; a surface of Hurst exponent 0.9
 ROUGHNESS = 0.4  # 1, spread of the generated relief over that of the coarse altitude around it
 LEAST_SPREAD, LARGEST_SPREAD = 6.0, 400.0  # m, of the generated relief
-FLOOR = 0.1  # 1, roughness of the sediment over the spread of the relief
+RESISTANCE, WAYS = 1.0, 0.5  # 1, of level ground: how unlike its parts are, and how their unlikeness falls with length
+FALL = 1e-4  # m per cell, of level ground
 SEDIMENT = 0.6  # 1, of the depth of depressions
 SHALLOWEST_LAKE = 1.0  # m
 VALLEY_DEPTH = 0.5  # 1, of the largest valleys over the spread of the relief
@@ -232,8 +234,9 @@ def make_land(climate: climatology.Climatology, place: Place, seed: int) -> Land
 
     # sediment in the depressions, a way out through their sills, valleys: then the land is drained once more
     _, filled = relief.drainage(altitude, place.active, ends)
-    # a level plain drains in straight lines, a rough one does not
-    uneven = filled + FLOOR * spread * noise(shape, 10.0, SPECTRUM, draw) * (filled > altitude)
+    # a level plain drains in straight lines, one with easier and harder ways does not
+    resistance = np.exp(RESISTANCE * noise(shape, 10.0, WAYS, draw))
+    uneven = filled + FALL * relief.ramps(altitude, filled, place.active, resistance)
     direction, _ = relief.drainage(uneven, place.active, ends)
     receiver = hydrography.receivers(direction)
     lake = choose_lakes(filled - altitude, place.active, draw)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse
 
 from chase_jax.checks import require, require_shape
 from data_prep import hydrography, rasters
@@ -127,6 +128,52 @@ def drainage(altitude: np.ndarray, active: np.ndarray, ends: np.ndarray | None =
     direction = np.where(active & (code != NO_DIRECTION), code, hydrography.OUTLET).astype(int)
     direction[active & (direction == hydrography.OUTLET) & inland] = hydrography.SINK
     return direction, np.where(active, filled, altitude)
+
+
+def ramps(altitude: np.ndarray, filled: np.ndarray, active: np.ndarray, resistance: np.ndarray) -> np.ndarray:
+    """Rise (row, column) over the way out of filled depressions, 0 elsewhere, whose steepest descent are rivers.
+
+    It is the smallest sum of resistances from a cell to the sill of its depression, so that ways join where that is
+    small. A level fill drains in the order of the rows instead, in straight lines.
+
+    Args:
+        altitude (row, column): Altitude, m.
+        filled (row, column): Altitude with depressions filled, m.
+        active (row, column): True inside the domain.
+        resistance (row, column): > 0, 1.
+    """
+    level = active & (filled > altitude)
+    rise = np.zeros(altitude.shape)
+    number = np.full(level.size, -1)
+    cells = np.flatnonzero(level)
+    if cells.size == 0:
+        return rise
+    number[cells] = np.arange(cells.size)
+    columns, height = altitude.shape[1], filled.ravel()
+    row, column = np.divmod(cells, columns)
+    own = resistance.ravel()[cells]
+    begin, start, end, cost = np.full(cells.size, np.inf), [], [], []
+    for down, right in hydrography.STEPS.values():
+        there = (
+            (row + down >= 0) & (row + down < altitude.shape[0]) & (column + right >= 0) & (column + right < columns)
+        )
+        near = np.where(there, cells + down * columns + right, 0)
+        length = float(np.hypot(down, right))
+        inside = there & (number[near] >= 0)
+        inside &= height[near] == height[cells]
+        start.append(np.flatnonzero(inside))
+        end.append(number[near[inside]])
+        cost.append(length * 0.5 * (own[inside] + own[end[-1]]))
+        sill = there & active.ravel()[near] & (height[near] <= height[cells]) & ~inside
+        begin[sill] = np.minimum(begin[sill], length * own[sill])
+    source = np.flatnonzero(np.isfinite(begin))
+    ends = np.concatenate([*end, source])
+    starts = np.concatenate([*start, np.full(source.size, cells.size)])
+    costs = np.concatenate([*cost, begin[source]])
+    graph = scipy.sparse.csr_matrix((costs, (starts, ends)), shape=(cells.size + 1, cells.size + 1))
+    found = scipy.sparse.csgraph.dijkstra(graph, indices=cells.size)[:-1]
+    rise.ravel()[cells] = np.where(np.isfinite(found), found, 0.0)
+    return rise
 
 
 def slope(altitude: np.ndarray, cell_size: float) -> np.ndarray:

@@ -80,3 +80,32 @@ def test_land_stands_above_its_river_by_its_hillsides():
     np.testing.assert_allclose(land.length[:, 0], 1000.0)
     np.testing.assert_allclose(land.surface, land.river + 0.2 * 1000.0 / 4.0)
     np.testing.assert_allclose(land.upstream_area[:, 0], [1e6, 2e6, 3e6, 4e6])
+
+
+def test_ways_over_a_level_fill_join_like_rivers():
+    """A basin behind one sill: every cell reaches it, no loop arises, and ways join more than in straight lines."""
+    shape = (60, 60)
+    altitude = np.full(shape, 90.0)
+    altitude[[0, -1]] = altitude[:, [0, -1]] = 100.0
+    altitude[30, 59] = 95.0  # the sill
+    active = np.ones(shape, bool)
+    ends = np.zeros(shape, bool)
+    ends[30, 59] = True
+    _, filled = relief.drainage(altitude, active, ends)
+    resistance = np.exp(np.random.default_rng(0).standard_normal(shape))
+    rise = relief.ramps(altitude, filled, active, resistance)
+    level = filled > altitude
+    assert (rise[level] > 0).all()
+    assert (rise[~level] == 0).all()
+    np.testing.assert_allclose(rise[30, 58], resistance[30, 58])
+    direction, after = relief.drainage(filled + 1e-4 * rise, active, ends)
+    np.testing.assert_allclose(after, filled + 1e-4 * rise)  # nothing is left to fill
+    receiver = hydrography.receivers(direction)
+    assert not hydrography.drainage_fronts(receiver)[1].any()
+    size = hydrography.accumulate(receiver, np.ones(active.size)).reshape(shape)
+    assert size[30, 59] == active.sum()
+    flat = hydrography.receivers(relief.drainage(altitude, active, ends)[0])
+    other = hydrography.accumulate(flat, np.ones(active.size)).reshape(shape)
+    middle = slice(20, 40)
+    assert (size[middle, middle] > 20).sum() < (other[middle, middle] > 20).sum()
+    assert (relief.ramps(altitude, altitude, active, resistance) == 0).all()
