@@ -38,9 +38,15 @@ def test_every_argument_is_documented(path):
     assert not missing, f"{path.name}: these arguments are not in the docstring: {', '.join(missing)}"
 
 
+def citing():
+    """Every file that may cite: the package, the recipes, the experiments."""
+    for folder in (PACKAGE, PACKAGE.parent / "data_prep", PACKAGE.parent / "experiments"):
+        yield from sorted(folder.rglob("*.py"))
+
+
 def test_every_cited_source_is_in_the_bibliography():
     unknown = []
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in citing():
         for key in CITATION.findall(path.read_text()):
             if key not in KEYS:
                 unknown.append(f"{path.name}: {key}")
@@ -48,7 +54,5 @@ def test_every_cited_source_is_in_the_bibliography():
 
 
 def test_the_bibliography_has_no_orphans():
-    text = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py"))
-    text += (PACKAGE.parent / "README.md").read_text()
-    text += "\n".join(path.read_text() for path in (PACKAGE.parent / "data_prep").rglob("*.py"))
+    text = "\n".join(path.read_text() for path in citing()) + (PACKAGE.parent / "README.md").read_text()
     assert not [key for key in KEYS if key not in text]
