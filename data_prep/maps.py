@@ -13,6 +13,7 @@ from chase_jax.io import store
 
 SHORT = 90  # days of weather up to which every day is drawn
 LONGEST_SIDE = 1200  # points of a map; larger ones are thinned
+NETWORK_SIDE = 450  # points of the map of rivers, whose lines must not be thinner than those of the figure
 OUT = "#f4f4f4"  # outside the domain
 
 
@@ -43,15 +44,16 @@ def write(domain: xr.Dataset, upstream_area: np.ndarray, folder: pathlib.Path, t
 
     figure = Figure(figsize=(11, 11 * min(max(active.shape[0] / active.shape[1], 0.4), 1.6)), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True, sharey=True)
-    area = np.log10(_largest(np.nan_to_num(upstream_area / 1e6, nan=0.0), step).clip(1e-3))
-    inside = _largest(active.astype(float), step) > 0
+    block = -(-max(active.shape) // NETWORK_SIDE)
+    area = np.log10(_largest(np.nan_to_num(upstream_area / 1e6, nan=0.0), block).clip(1e-3))
+    area[_largest(active.astype(float), block) == 0.0] = np.nan
     water = np.where(active, 0.0, np.nan)
     water[field("glacier_fraction") > 0.2] = 1.0
     water[field("lake_index") > 0] = 2.0
     water[field("lake_patch") > 0] = 3.0
     drawn = [
         (field("surface_altitude")[::step, ::step], "terrain", "altitude, m", (None, None)),
-        (np.where(inside, area, np.nan), "Blues", "upstream area, log10 of km2", (0.0, None)),
+        (area, "Blues", "upstream area, log10 of km2", (np.nanmedian(area), None)),
         (water[::step, ::step], ListedColormap(["#d9d4c5", "#b8e0ee", "#5b8fd6", "#123a8c"]), "", (-0.5, 3.5)),
         (field("clay_fraction")[::step, ::step], "YlOrBr", "clay in the soil, 1", (None, None)),
     ]
