@@ -10,6 +10,7 @@ import pandas as pd
 import pyproj
 
 from chase_jax.checks import InputError, require
+from chase_jax.domain.grid import Grid
 from chase_jax.io import store, tables
 from data_prep import hydrography
 
@@ -150,21 +151,21 @@ def apply_to(
 
 def _cells(path: pathlib.Path | str, table: pd.DataFrame, x: np.ndarray, y: np.ndarray, crs: str) -> list[int]:
     """Flat index of the cell of every line; the place must lie on the grid."""
+    grid = Grid(x, y, pyproj.CRS.from_user_input(crs).to_cf())
     if "row" in table:
         row, column = table.row.to_numpy(), table.column.to_numpy()
+        inside = (row >= 0) & (row < len(y)) & (column >= 0) & (column < len(x))
+        cells = np.where(inside, row * len(x) + column, -1)
     else:
+        first, second = ("lon", "lat") if "lon" in table else ("x", "y")
+        east, north = table[first].to_numpy(float), table[second].to_numpy(float)
         if "lon" in table:
-            change = pyproj.Transformer.from_crs(4326, crs, always_xy=True)
-            east, north = change.transform(table.lon.to_numpy(float), table.lat.to_numpy(float))
-        else:
-            east, north = table.x.to_numpy(float), table.y.to_numpy(float)
-        # a place that cannot be projected is infinite
-        column = np.nan_to_num(np.floor((east - x[0]) / (x[1] - x[0]) + 0.5), posinf=-1, neginf=-1).astype(int)
-        row = np.nan_to_num(np.floor((y[0] - north) / (y[0] - y[1]) + 0.5), posinf=-1, neginf=-1).astype(int)
-    for line, r, c in zip(table.index, row, column, strict=True):
+            east, north = grid.transformer().transform(east, north)
+        cells = np.array([grid.cell_at(*point) for point in zip(east, north, strict=True)])
+    for line, cell in zip(table.index, cells, strict=True):
         require(
-            0 <= r < len(y) and 0 <= c < len(x),
+            cell >= 0,
             f"{path}: line {line + 2}: lies outside the grid of {len(y)} rows and {len(x)} columns "
             f"(x {min(x):.0f} to {max(x):.0f} m, y {min(y):.0f} to {max(y):.0f} m); correct the place.",
         )
-    return [int(r) * len(x) + int(c) for r, c in zip(row, column, strict=True)]
+    return cells.tolist()

@@ -58,6 +58,7 @@ from data_prep import (
     vectors,
     weather,
 )
+from data_prep.landcover import LEAST_LEAF_AREA
 
 NEEDS_DATA = False  # china.folder may stand for data.root
 # What is looked for: source in the catalog, folder, names of files, and what is taken without it.
@@ -83,7 +84,6 @@ MEAN_RUNOFF = 300.0  # kg m-2 per year, for sizes of channels where the climate 
 COVERED = 0.5  # 1, part of a cell from which it belongs to a lake
 LEAST_COVERED = 0.2  # 1, of the cell that a lake covers most, from which that cell is a lake of one cell
 SHALLOWEST = 1.0  # m, mean depth of a lake
-LEAST_LEAF_AREA = 0.05  # 1
 
 
 @dataclass
@@ -249,7 +249,7 @@ def locate(folder: pathlib.Path, region: merit.Region | None, resolution: float)
     y = np.arange(top, bottom - resolution, -resolution) + resolution / 2
     column, row = ((east - west) // resolution).astype(int), ((top + resolution - north) // resolution).astype(int)
     block = (np.clip(row, 0, y.size - 1) * x.size + np.clip(column, 0, x.size - 1)).ravel()
-    area = merit.pixel_area(lat, lon)
+    area = rasters.pixel_area(lat, lon)
     finest = float(np.sqrt(area.max()))
     require(finest <= resolution, f"china.resolution is {resolution:g} m; pixels of {finest:.0f} m need at least that.")
     held = np.bincount(block, area.ravel(), x.size * y.size) >= 0.5 * resolution**2
@@ -268,7 +268,7 @@ def network(place: Place, mended: pathlib.Path | None, corrections: hydrography.
         corrections: Record that every change is added to.
     """
     hydro, land = place.hydro, place.land
-    area = float(merit.pixel_area(hydro.latitude, hydro.longitude)[land].mean()) / 1e6
+    area = float(rasters.pixel_area(hydro.latitude, hydro.longitude)[land].mean()) / 1e6
     direction = hydrography.repair(hydro.direction, land, hydro.elevation, corrections, area)
     position = place.northing, place.easting
     coarse = hydrography.upscale_to(direction, land, place.block, place.shape, corrections, area, position)
@@ -290,7 +290,7 @@ def terrain_at(place: Place, latitude: np.ndarray, longitude: np.ndarray) -> np.
     block = (rows[:, None] * longitude.size + columns).ravel()
     values = np.where(place.hydro.land, place.hydro.elevation, np.nan)
     found = rasters.means_of(values, block, latitude.size * longitude.size)
-    return rasters.fill_from_nearest(found.reshape(latitude.size, longitude.size))
+    return rasters.fill_nearest(found.reshape(latitude.size, longitude.size))
 
 
 def make_fields(
@@ -314,8 +314,8 @@ def make_fields(
     hydro, shape, size = place.hydro, place.shape, place.size
     active = coarse.active
     lat, lon = hydro.latitude, hydro.longitude
-    filled = rasters.fill_from_nearest(hydro.elevation)
-    step = np.sqrt(merit.pixel_area(lat, lon)[:, :1] * np.cos(np.deg2rad(lat))[:, None])  # m, eastward
+    filled = rasters.fill_nearest(hydro.elevation)
+    step = np.sqrt(rasters.pixel_area(lat, lon)[:, :1] * np.cos(np.deg2rad(lat))[:, None])  # m, eastward
     northward = abs(lat[0] - lat[1]) * np.deg2rad(1.0) * rasters.EARTH_RADIUS
     slope = place.mean(np.hypot(np.gradient(filled, axis=0) / northward, np.gradient(filled, axis=1) / step))
     slope = np.where(active, np.nan_to_num(slope), np.nan)
@@ -378,7 +378,7 @@ def make_fields(
 
 def _areas(place: Place, coarse: hydrography.Upscaled) -> str:
     """Lines on areas: of the land, and of rivers that enter over the edge of the region."""
-    area = merit.pixel_area(place.hydro.latitude, place.hydro.longitude)
+    area = rasters.pixel_area(place.hydro.latitude, place.hydro.longitude)
     text = (
         f"land {area[place.land].sum() / 1e6:.0f} km2 in {int(place.land.sum())} pixels; cells "
         f"{coarse.active.sum() * place.size**2 / 1e6:.0f} km2"
@@ -473,7 +473,7 @@ def _land_cover(files: list[pathlib.Path], place: Place, legend: str) -> np.ndar
         here = rasters.warp(own, raster, place.x, place.y, place.crs, "nearest")
         classes = np.where(np.isfinite(classes), classes, here)
     require(bool(np.isfinite(classes).any()), f"{files[0].parent}: the land cover does not reach into the region.")
-    return rasters.fill_from_nearest(classes).astype(int)
+    return rasters.fill_nearest(classes).astype(int)
 
 
 def read_lakes(files: list[pathlib.Path], place: Place, active: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:

@@ -230,7 +230,7 @@ def onto(array: xr.DataArray, x: np.ndarray, y: np.ndarray, crs: str, path: path
     """
     grid = Grid(x, y, pyproj.CRS.from_user_input(crs).to_cf())
     require(bool(np.isfinite(array.values).any()), f"{path}: holds no value where the grid is.")
-    filled = array.copy(data=rasters.fill_from_nearest(array.values))
+    filled = array.copy(data=rasters.fill_nearest(array.values))
     filled["lat"].attrs["units"], filled["lon"].attrs["units"] = "degrees_north", "degrees_east"
     every = np.ones(filled.shape, bool)
     rows, columns, points, weights = regrid.bilinear(filled.to_dataset(name="map"), ("lat", "lon"), every, grid, path)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chase_jax.checks import require
-from data_prep import gridded, hydrography, rasters
+from data_prep import gridded, hydrography
 
 PARTS = {"dir": "flow_direction", "elv": "elevation", "upa": "upstream_area", "wth": "river_width"}
 ALIGNED = 0.01  # pixels by which a tile may lie off the grid of the others
@@ -63,13 +63,14 @@ def read(folder: pathlib.Path, region: Region | None = None) -> Hydro:
     """
     tiles = find(folder, "dir")
     require(bool(tiles), f"{folder}: holds no tile of flow directions (such as n30e090_dir.tif).")
+    heights = find(folder, "elv")
+    beside = {path.name for path in heights}
     for tile in tiles:
-        other = tile.with_name(tile.name.replace("_dir.tif", "_elv.tif"))
-        beside = {path.name for path in find(folder, "elv")}
-        require(other.name in beside, f"{folder}: {other.name}: is missing; {tile.name} needs its elevations.")
+        other = tile.name.replace("_dir.tif", "_elv.tif")
+        require(other in beside, f"{folder}: {other}: is missing; {tile.name} needs its elevations.")
     codes, latitude, longitude = _mosaic(tiles, "dir", None, region)
     axes = latitude, longitude
-    elevation = _mosaic(find(folder, "elv"), "elv", axes, region)[0]
+    elevation = _mosaic(heights, "elv", axes, region)[0]
     extra = {
         part: _mosaic(found, part, axes, region)[0] if (found := find(folder, part)) else None
         for part in ("upa", "wth")
@@ -116,9 +117,3 @@ def _mosaic(
         )
         whole[row : row + lat.size, column : column + lon.size] = values
     return whole, *axes
-
-
-def pixel_area(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    """Area (row, column) of the pixels of a map in degrees on the sphere, m2. Arguments: its axes, degree."""
-    step = np.deg2rad([abs(latitude[0] - latitude[1]), longitude[1] - longitude[0]])
-    return rasters.EARTH_RADIUS**2 * step[0] * step[1] * np.cos(np.deg2rad(latitude))[:, None] * np.ones(longitude.size)

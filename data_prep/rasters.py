@@ -123,35 +123,20 @@ def block_majority(classes: np.ndarray, factor: int, seed: int = 0) -> np.ndarra
 
 
 def fill_nearest(values: np.ndarray) -> np.ndarray:
-    """Missing values of the last two axes taken from the nearest cell that is valid at all times.
+    """Missing values of the last two axes taken from the nearest cell, in rows and columns, that has all.
 
     Args:
-        values (..., row, column): Values; a cell counts as missing if it is NaN at any time.
+        values (..., row, column): Values; a cell counts as missing if it is NaN at any place of the other axes.
 
     Raises:
         InputError: If no cell is valid.
     """
-    valid = np.isfinite(values).all(axis=tuple(range(values.ndim - 2)))
-    require(bool(valid.any()), "Argument `values` must have a valid cell, but all are NaN.")
-    row, column = np.nonzero(valid)
-    everywhere = np.indices(valid.shape)
-    distance = (everywhere[0][..., None] - row) ** 2 + (everywhere[1][..., None] - column) ** 2
-    nearest = np.argmin(distance, axis=-1)
-    return values[..., row[nearest], column[nearest]]
-
-
-def fill_from_nearest(values: np.ndarray) -> np.ndarray:
-    """A map (row, column) with missing values taken from the nearest cell that has one, in rows and columns.
-
-    Raises:
-        InputError: If no cell has a value.
-    """
-    missing = ~np.isfinite(values)
+    missing = ~np.isfinite(values).all(axis=tuple(range(values.ndim - 2)))
     require(not missing.all(), "Argument `values` must have a valid cell, but all are NaN.")
     if not missing.any():
         return values
     nearest = scipy.ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
-    return values[tuple(nearest)]
+    return values[(..., *nearest)]
 
 
 @dataclass(frozen=True)
@@ -262,3 +247,9 @@ def warp(values: np.ndarray, source: Raster, x: np.ndarray, y: np.ndarray, crs: 
         dst_transform=target, dst_crs=crs, dst_nodata=np.nan, resampling=rasterio.warp.Resampling[method],
     )  # fmt: skip
     return result
+
+
+def pixel_area(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+    """Area (row, column) of the pixels of a map in degrees on the sphere, m2. Arguments: its axes, degree."""
+    step = np.deg2rad([abs(latitude[0] - latitude[1]), longitude[1] - longitude[0]])
+    return EARTH_RADIUS**2 * step[0] * step[1] * np.cos(np.deg2rad(latitude))[:, None] * np.ones(longitude.size)

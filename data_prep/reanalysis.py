@@ -203,7 +203,7 @@ def _year(wet: Shelf, air: Shelf, year: int, region: Region) -> xr.Dataset | Non
     data = {}
     for name, array in series.items():
         chosen = array.sel(time=common)
-        filled = chosen.copy(data=np.stack([rasters.fill_from_nearest(day) for day in chosen.values]))
+        filled = chosen.copy(data=np.stack([rasters.fill_nearest(day) for day in chosen.values]))
         placed = filled if name == "precipitation" else _at(filled, target)
         told = {"units": "K"} if name == completion.DEW_POINT else store.attributes(name)
         data[name] = (("time", "lat", "lon"), placed.values, told)
@@ -225,7 +225,7 @@ def _altitude(
     """Altitude (lat, lon) that the weather belongs to, m: of the reanalysis, else of the terrain."""
     if "geopotential" in air.holding:
         surface = gridded.read(ERA, "geopotential", air.holding["geopotential"][0][0], None, region) / GRAVITY
-        surface = surface.copy(data=rasters.fill_from_nearest(surface.values))
+        surface = surface.copy(data=rasters.fill_nearest(surface.values))
         placed = _at(surface, found).values
     else:
         placed = altitude_at(found.lat.values, found.lon.values)

@@ -30,12 +30,12 @@ from chase_jax.domain import channels
 from chase_jax.io import inputs, store
 from chase_jax.signatures.attributes import climate_predictors
 from data_prep import by_hand, completion, hydrography, outputs, rasters, weather
+from data_prep.landcover import LEAST_LEAF_AREA
 
 CRS = "EPSG:3035"
 SIZE = 8000.0  # m
 FIRST_DAY = "1989-12-30"  # of step 0
 GAUGES = {6: "Rhine at Lobith"}  # the number of the outlet; the source names no others
-LEAST_LEAF_AREA = 0.05  # 1
 
 
 @dataclass
@@ -93,8 +93,7 @@ def read_network(raw: xr.Dataset) -> tuple[Source, hydrography.Corrections]:
     active = np.isfinite(ldd)
     lat, lon = raw["lat"].values, raw["lon"].values
     require(bool(lat[0] > lat[-1]), "Argument `raw` must run from north to south, but does not.")
-    step = np.deg2rad(abs(lat[1] - lat[0])), np.deg2rad(lon[1] - lon[0])
-    area = rasters.EARTH_RADIUS**2 * step[0] * step[1] * np.cos(np.deg2rad(lat))[:, None] * np.ones(lon.size)
+    area = rasters.pixel_area(lat, lon)
     corrections = hydrography.Corrections()
     codes = hydrography.from_pcraster(np.nan_to_num(ldd), active)
     row, column = (int(k) for k in np.argwhere(raw["wflow_outlet"].values == 1)[0])

@@ -106,7 +106,7 @@ def build() -> Case:
 
 def cell_at(domain: Domain, row: int, column: int) -> int:
     """Number of the cell in a row and column of the map."""
-    return int(np.flatnonzero((domain.grid.row == row) & (domain.grid.column == column))[0])
+    return domain.grid.cell_at(domain.grid.x[column], domain.grid.y[row])
 
 
 def flood(day: np.ndarray, always: float, more: float, peak: float, length: float) -> np.ndarray:

@@ -30,12 +30,13 @@ import numpy as np
 import pandas as pd
 
 from chase_jax.domain import channels
-from chase_jax.domain.drainage import tree_levels
 from chase_jax.io import domain_store
 from chase_jax.model import chase, initial, surface_water
 from chase_jax.numerics.jacobi import Jacobi
 from chase_jax.numerics.tree import Tree
 from chase_jax.physics import channel, river
+from data_prep import hydrography
+from data_prep import otta as recipe
 
 REFERENCE = Tree(300.0, iterations=3)
 INTERVAL, INTERVALS = 10800.0, 8  # s and 1: rivers meet the land eight times a day
@@ -74,14 +75,12 @@ def storms(days: int, bands: int, seed: int = 1) -> jax.Array:
 
 def otta(days: int, bands: int = 200) -> Case:
     """The network of Otta, its lakes full; gauges from the largest rivers to small ones."""
-    from data_prep import otta as recipe
-
     with tempfile.TemporaryDirectory() as folder:
         written = recipe.prepare(pathlib.Path(os.environ["CHASE_DATA"]), pathlib.Path(folder))
         domain = domain_store.open_domain(written["domain"])
     model = chase.Chase.default(domain)
     area = np.asarray(domain.cell_area)
-    upstream = upstream_area(np.asarray(domain.drainage.downstream), area)
+    upstream = np.asarray(domain.drainage.upstream_area)
     east = np.asarray(domain.grid.x)[np.asarray(domain.grid.column)]
     band = np.minimum((east - east.min()) / (np.ptp(east) + 1.0) * bands, bands - 1).astype(int)
     inside = np.flatnonzero(~np.asarray(domain.lakes.member))
@@ -107,7 +106,7 @@ def stem(rows: int, days: int, columns: int = COLUMNS, seed: int = 1) -> Case:
     side = np.clip(column + random.integers(-1, 2, number), 0, columns - 1)
     downstream = np.where(row > 0, (row - 1) * columns + side, np.where(column < columns - 1, column + 1, -1))
     area = np.full(number, 1e6)
-    upstream = upstream_area(downstream, area)
+    upstream = hydrography.accumulate(downstream, area)
     length = np.where(row > 0, 1200.0, 1000.0)
     slope = np.where(row == 0, STEM_SLOPE, np.maximum(0.02 * (upstream / 1e6) ** -0.5, 2e-4))
     unknown = np.full(number, np.nan)
@@ -129,15 +128,6 @@ def stem(rows: int, days: int, columns: int = COLUMNS, seed: int = 1) -> Case:
         storms(days, columns),
         jnp.asarray(gauges),
     )
-
-
-def upstream_area(downstream: np.ndarray, area: np.ndarray) -> np.ndarray:
-    """Area of the catchment of every cell, m2."""
-    total = area.copy()
-    for cells in tree_levels(downstream)[::-1]:
-        above = cells[downstream[cells] >= 0]
-        np.add.at(total, downstream[above], total[above])
-    return total
 
 
 @eqx.filter_jit

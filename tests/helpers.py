@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
+import pathlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+
+def experiment(name):
+    """The module `experiments/NAME.py`."""
+    path = pathlib.Path(__file__).parents[1] / "experiments" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def relative_residual(change, net_inflow, absolute_fluxes):

@@ -104,6 +104,8 @@ class Grid:
 
     def cell_at(self, x: float, y: float) -> int:
         """Packed number of the cell whose square holds the point (x, y) in m of the projection; -1 if none does."""
+        if not (np.isfinite(x) and np.isfinite(y)):  # a place that cannot be projected is infinite
+            return -1
         column = int(np.floor((x - self.x[0]) / _step(self.x) + 0.5))
         row = int(np.floor((y - self.y[0]) / _step(self.y) + 0.5))
         found = np.flatnonzero((self.row == row) & (self.column == column))

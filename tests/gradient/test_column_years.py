@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import pathlib
-
 import equinox as eqx
+import helpers
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +11,6 @@ import pytest
 
 from chase_jax.model import land
 
-PATH = pathlib.Path(__file__).parents[2] / "experiments" / "substeps.py"
 RUN_IN, YEAR = 365, 365  # d
 PARAMETERS = {
     "dcor": lambda p: p.runoff.dcor,
@@ -25,9 +22,7 @@ TOLERANCE = 1e-5
 
 @pytest.fixture(scope="module")
 def case():
-    spec = importlib.util.spec_from_file_location("substeps", PATH)
-    experiment = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(experiment)
+    experiment = helpers.experiment("substeps")
     parameters, state, setting = experiment.build()
     weather = jax.tree.map(lambda x: x[: RUN_IN + YEAR], experiment.weather())
     options = land.Options()

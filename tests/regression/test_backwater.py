@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import pathlib
+import dataclasses
 
+import helpers
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,15 +14,10 @@ from chase_jax.model import surface_water
 from chase_jax.numerics.krylov import ConjugateGradient
 from chase_jax.numerics.tree import Tree
 
-PATH = pathlib.Path(__file__).parents[2] / "experiments" / "backwater.py"
-
 
 @pytest.fixture(scope="module")
 def experiment():
-    spec = importlib.util.spec_from_file_location("backwater", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return helpers.experiment("backwater")
 
 
 @pytest.mark.slow
@@ -52,9 +47,7 @@ def test_the_tolerance_of_lakes_keeps_gradients_to_1e_5(experiment):
 
     def gradient(solver):
         def mouth(roughness, volume):
-            parameters = surface_water.channel.Parameters(
-                roughness, case.parameters.width, case.parameters.bank_depth, case.parameters.floodplain_fraction
-            )
+            parameters = dataclasses.replace(case.parameters, manning_roughness=roughness)
             state = surface_water.State(volume)
             fluxes = surface_water.step(parameters, case.geometry, state, lateral, 2 * 86400.0, Tree(3600.0), solver)[1]
             return fluxes.discharge[case.mouth]

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import pathlib
-
+import helpers
 import pytest
-
-PATH = pathlib.Path(__file__).parents[2] / "experiments" / "land_sites.py"
 
 
 @pytest.fixture(scope="module")
 def experiment():
-    spec = importlib.util.spec_from_file_location("land_sites", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return helpers.experiment("land_sites")
 
 
 # The sensible heat of US-Bi1 is left out: its daily course follows harvests that the satellite's leaf area misses.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import pathlib
-
 import equinox as eqx
+import helpers
 import jax
 import numpy as np
 import pytest
@@ -15,8 +13,6 @@ from chase_jax import demo
 from chase_jax.io import domain_store, forcing_store, gauge_store
 from chase_jax.model import chase, initial, surface_water
 from chase_jax.numerics.tree import Tree
-
-PATH = pathlib.Path(__file__).parents[2] / "experiments" / "reach_solvers.py"
 
 LEAST_SKILL, LEAST_PEAK = 0.999, 0.97  # 1, Nash-Sutcliffe efficiency and ratio of peaks
 REFERENCE = Tree(300.0, iterations=3)
@@ -76,10 +72,7 @@ def test_in_the_flood_of_december_1993_on_the_moselle(real_data, tmp_path):
 
 @pytest.fixture(scope="module")
 def experiment():
-    spec = importlib.util.spec_from_file_location("reach_solvers", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return helpers.experiment("reach_solvers")
 
 
 def judge(experiment, case):

@@ -9,7 +9,7 @@ import xarray as xr
 from chase_jax import cli
 from chase_jax.checks import InputError
 from chase_jax.io import domain_store
-from data_prep import china, gridded, hydrography, merit, relief
+from data_prep import china, gridded, hydrography, rasters, relief
 
 rasterio = pytest.importorskip("rasterio")
 pyogrio = pytest.importorskip("pyogrio")
@@ -42,7 +42,7 @@ def write_tiles(folder):
     height, land = terrain()
     direction, filled = relief.drainage(height, land)
     receiver = hydrography.receivers(direction)
-    area = merit.pixel_area(LAT, LON) / 1e6
+    area = rasters.pixel_area(LAT, LON) / 1e6
     upstream = hydrography.accumulate(receiver, np.where(land, area, 0.0).ravel()).reshape(land.shape)
     codes = np.where(land, np.where(direction == hydrography.SINK, -1, direction), -9)
     maps = {
@@ -187,7 +187,7 @@ def test_nothing_is_missing_when_all_is_there(whole):
 def test_areas_are_those_of_the_tiles(whole):
     _, target, upstream = whole
     domain = domain_store.open_domain(target / "domain.nc")
-    land = merit.pixel_area(LAT, LON)[terrain()[1]].sum()
+    land = rasters.pixel_area(LAT, LON)[terrain()[1]].sum()
     np.testing.assert_allclose(np.asarray(domain.cell_area).sum(), land, rtol=0.05)
     gauges = pd.read_csv(target / "gauges.csv").set_index("gauge_id")
     np.testing.assert_allclose(gauges.loc["A1", "area_km2"], upstream.max(), rtol=1e-3)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import pathlib
-
+import helpers
 import numpy as np
 import pandas as pd
 import pytest
@@ -112,10 +110,7 @@ def test_hintereisferner_has_its_area(real_data):
 @pytest.mark.real_data
 def test_mass_balance_of_hintereisferner(real_data, tmp_path):
     """Correlation with the measured years of at least 0.6, the mean within 500 kg m-2."""
-    path = pathlib.Path(__file__).parents[2] / "experiments" / "hintereisferner.py"
-    spec = importlib.util.spec_from_file_location("hintereisferner", path)
-    experiment = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(experiment)
+    experiment = helpers.experiment("hintereisferner")
     scores = experiment.main(real_data, tmp_path).value
     assert scores["correlation"] >= 0.6
     assert abs(scores["mean simulated, mm"] - scores["mean observed, mm"]) < 500.0

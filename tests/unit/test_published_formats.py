@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from chase_jax.checks import InputError
-from data_prep import gridded, hydrography, legends, merit, vectors
+from data_prep import gridded, hydrography, legends, merit, rasters, vectors
 
 rasterio = pytest.importorskip("rasterio")
 pyogrio = pytest.importorskip("pyogrio")
@@ -268,7 +268,7 @@ def test_tiles_of_merit_hydro_are_put_together(tmp_path):
     assert part.land.shape == (4, 7)
     assert (part.direction[:, -1] == hydrography.OUTLET).all()  # the region ends there
     np.testing.assert_allclose(part.elevation, height[1:5, 3:10])
-    pixel = merit.pixel_area(found.latitude, found.longitude)
+    pixel = rasters.pixel_area(found.latitude, found.longitude)
     np.testing.assert_allclose(pixel[0, 0], (6.371e6 * np.deg2rad(SMALL)) ** 2 * np.cos(np.deg2rad(31.0)), rtol=1e-6)
 
 
