@@ -16,16 +16,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chase_jax import build, calibrate_rivers, config, workflows
+from chase_jax import build, calibrate_discharge, calibrate_rivers, config, workflows
 from chase_jax.calibration import cellwise, columns, free, trial
 from chase_jax.calibration.cellwise import Fit, Goal
 from chase_jax.calibration.free import Free
 from chase_jax.calibration.trial import Outcome, Simulator
 from chase_jax.checks import require
 from chase_jax.io import map_store, parameter_store, restart, run_folder, store, tables
-from chase_jax.io.calendar import LONGEST_CHUNK
 from chase_jax.io.domain_store import frame, map_of
-from chase_jax.io.forcing_store import Reader
 from chase_jax.model.chase import Chase
 from chase_jax.model.containers import State
 from chase_jax.model.initial import initial_state
@@ -39,7 +37,6 @@ NAMES = {
 PARAMETER_OF = {"runoff_depth": "dcor", "baseflow_index": "baseflow_factor"}
 CHECKED, STEPS = 16, (1e-4, 1e-5)  # cells of a check, and steps of an unknown, of which the better one counts
 UNUSED_INTERVAL = 3  # days, where no baseflow index is sought
-KEPT_WEATHER = 2e9  # bytes of weather that are kept in memory; more is read again for every trial
 
 
 def run(settings: Any) -> str:
@@ -61,15 +58,17 @@ def run(settings: Any) -> str:
     ):
         if folder.finished:
             return f"{folder.path}: is finished"
-        hydrograph = settings.target == "hydrograph"
+        jobs = {"hydrograph": calibrate_rivers.run, "discharge": calibrate_discharge.run}
+        job = jobs.get(settings.target)
         require(
-            hydrograph or bool(settings.maps.path), "maps.path is empty; give the maps of the target as maps.path=..."
+            job is not None or bool(settings.maps.path),
+            "maps.path is empty; give the maps of the target as maps.path=...",
         )
         given = workflows.inputs(settings, folder)
         facts = workflows.facts(settings, given)
-        if hydrograph:
+        if job is not None:
             folder.begin(facts, config.dump(settings))
-            return calibrate_rivers.run(settings, folder, given, asked)
+            return job(settings, folder, given, asked)
         names = NAMES[settings.target]
         maps, stated = map_store.read_maps(settings.maps.path, given.domain.grid, names)
         interval = settings.maps.interval_days or stated or 0
@@ -104,8 +103,8 @@ def check(settings: Any) -> str:
         cells = cells[np.linspace(0, cells.size - 1, min(cells.size, CHECKED)).astype(int)]
         small = columns.closed(model, cells)
         parameters = [free.dcor(settings.physics.dcor_form), free.baseflow_factor()]
-        period = _span(given.forcing, cells)
-        run_in = _span(given.warmup, cells) if given.warmup else period
+        period = workflows.span(given.forcing, cells)
+        run_in = workflows.span(given.warmup, cells) if given.warmup else period
         interval = settings.maps.interval_days or UNUSED_INTERVAL
         simulator = Simulator(small, parameters, run_in, period, interval, 1)
         at = jnp.stack([one.encode(small.parameters) for one in parameters])
@@ -205,8 +204,8 @@ class _Job:
 
     def _simulator(self, model: Chase, parameters: list[Free], cells: np.ndarray | None) -> Simulator:
         """A model ready for trials under the weather of the period, after that of the run-in."""
-        period = _span(self.given.forcing, cells)
-        run_in = _span(self.given.warmup, cells) if self.given.warmup else period
+        period = workflows.span(self.given.forcing, cells)
+        run_in = workflows.span(self.given.warmup, cells) if self.given.warmup else period
         return Simulator(model, parameters, run_in, period, self.interval, self.settings.fit.cycles)
 
     def _spin_up(self, simulator: Simulator, unknowns: np.ndarray, cold: State) -> None:
@@ -355,25 +354,6 @@ class _Job:
         full = np.full(self.given.domain.cells, np.nan)
         full[self.cells] = values
         return full
-
-
-def _span(reader: Reader, cells: np.ndarray | None) -> trial.Span:
-    """The weather of a reader at some cells, kept in memory if it is not too much."""
-    kept: dict[int, Any] = {}
-    number = reader.rise.size if cells is None else cells.size
-    keep = 9.0 * 8.0 * number * reader.dates.size <= KEPT_WEATHER
-
-    def read(day: int, count: int) -> Any:
-        if day in kept:
-            return kept[day]
-        weather = reader.read(day, count, padded=LONGEST_CHUNK)
-        if cells is not None:
-            weather = jax.tree.map(lambda leaf: leaf[..., cells] if leaf.ndim > 1 else leaf, weather)
-        if keep:
-            kept[day] = weather
-        return weather
-
-    return trial.spans(read, reader.dates.size, LONGEST_CHUNK)
 
 
 def _outcome_like(parameters: int, cells: int, slopes: bool) -> Outcome:

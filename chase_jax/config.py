@@ -58,12 +58,18 @@ class Parameters:
     """Calibrated parameters."""
 
     path: str | None = key(
-        None, "file of maps of dcor, baseflow_factor, manning_roughness, bypass_fraction; empty: defaults"
+        None, "file of maps of parameters and factors (table of variables, Parameters); empty: defaults"
     )
     dcor: float | None = key(None, "one value for all cells, where the file has no map", low=0)
     baseflow_factor: float | None = key(None, "one value for all cells, where the file has no map", low=1e-6)
     manning_roughness: float | None = key(None, "one value for all cells, s m-1/3, where the file has no map", low=1e-3)
     bypass_fraction: float | None = key(None, "one value for all cells, where the file has no map", low=0, high=1)
+    stomatal_resistance_factor: float | None = key(
+        None, "one factor for all cells, where the file has no map", low=0.01
+    )
+    interception_capacity_factor: float | None = key(None, "likewise, on the water that leaves hold", low=0.01)
+    soil_conductivity_factor: float | None = key(None, "likewise, on the conductivity of the soil", low=1e-3)
+    bed_conductance_factor: float | None = key(None, "likewise, on the conductance of river beds", low=1e-3)
 
 
 @dataclasses.dataclass
@@ -185,12 +191,27 @@ class Check(Config):
 
 
 @dataclasses.dataclass
+class Moselle:
+    """The recipe `moselle`."""
+
+    resolution: float = key(1000.0, "width of a cell, m, a multiple of 500 that divides 24 km", low=500, high=24_000)
+
+
+@dataclasses.dataclass
 class ChinaLike:
     """The recipe `china_like`."""
 
     cells: int = key(100_000, "land cells of the generated domain, about", low=400, high=9_600_000)
     seed: int = key(1, "seed of the generated terrain and weather", low=0)
     resolution: float = key(1000.0, "width of a cell, m", low=100, high=20_000)
+
+
+@dataclasses.dataclass
+class CamelsCatchments:
+    """The recipe `camels_catchments`."""
+
+    basins: int = key(36, "how many basins are drawn over climates", low=9)
+    seed: int = key(0, "seed of the draw", low=0)
 
 
 @dataclasses.dataclass
@@ -224,7 +245,9 @@ class Prepare(Config):
         ("largest", "iterative"),
     )
     corrections: Mended = dataclasses.field(default_factory=Mended)
+    camels_catchments: CamelsCatchments = dataclasses.field(default_factory=CamelsCatchments)
     china_like: ChinaLike = dataclasses.field(default_factory=ChinaLike)
+    moselle: Moselle = dataclasses.field(default_factory=Moselle)
     china: China = dataclasses.field(default_factory=China)
 
 
@@ -294,6 +317,18 @@ class Fit:
     sweeps: int = key(1, "how often method=standard goes through the parameters; the paper does it once", low=1)
     spinup_cycles: int = key(3, "repetitions of the run-in before the first trial", low=1)
     cycles: int = key(4, "most repetitions of the run-in within a trial, until the stores stand still", low=1)
+    parameters: list[str] = key(  # noqa: RUF009  a field, not a shared list
+        ["dcor", "baseflow_factor", "manning_roughness", "bed_conductance_factor"],
+        "of target=discharge: what is sought, any of the parameters and factors in the table of variables",
+    )
+    support: str = key(
+        "domain",
+        "of target=discharge: over what each parameter is uniform",
+        ("domain", "basin", "vegetation_class"),
+    )
+    flow: str = key("flow", "of target=discharge: what is compared, day by day", ("flow", "root", "logarithm"))
+    share: float = key(0.5, "of target=discharge: share of the days that is fitted; the rest judges", low=0.1, high=1)
+    prior: float = key(1e-3, "of target=discharge: weight of staying near the parameters as they are", low=0)
     donors: int = key(3, "of target=hydrograph: basins from which an ungauged cell takes its roughness", low=1)
     corrections: int = key(2, "runs of the coupled model that correct what closed columns miss", low=0)
 
@@ -304,8 +339,8 @@ class Calibrate(Config):
 
     target: str = key(
         "signatures",
-        "what to meet: maps, or hydrographs at gauges by the roughness of basins",
-        ("runoff_depth", "baseflow_index", "signatures", "hydrograph"),
+        "what to meet: maps; hydrographs by the roughness of basins; discharge by any parameters (fit.parameters)",
+        ("runoff_depth", "baseflow_index", "signatures", "hydrograph", "discharge"),
     )
     method: str = key("gradient", "the paper's procedure or by derivatives", ("standard", "gradient"))
     variant: str = key("newton", "of method=gradient", ("newton",))

@@ -160,6 +160,25 @@ _PARAMETERS = (
         1,
         "0 by default; for semi-arid cells whose base flow no factor of the exchange can reach",
     ),
+    Variable(
+        "stomatal_resistance_factor", None, "factor on the least stomatal resistance of the class", "1", CELL, 0.01, 100
+    ),
+    Variable(
+        "interception_capacity_factor", None, "factor on the water that leaves and stems hold", "1", CELL, 0.01, 100
+    ),
+    Variable(
+        "soil_conductivity_factor", None, "factor on the saturated conductivity of the soil", "1", CELL, 1e-3, 1e3
+    ),
+    Variable(
+        "bed_conductance_factor",
+        None,
+        "factor on the conductance of river beds",
+        "1",
+        CELL,
+        1e-3,
+        1e3,
+        "The time in which the aquifer of a cell drains is 45 days over this factor",
+    ),
 )
 
 _SURFACE_FLUXES = (

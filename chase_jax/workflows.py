@@ -22,13 +22,16 @@ import xarray as xr
 
 from chase_jax import build, config
 from chase_jax import constants as const
+from chase_jax.calibration import trial
 from chase_jax.checks import require
 from chase_jax.io import output, restart, results, run_folder, store, tables
 from chase_jax.io.calendar import DAY, LONGEST_CHUNK, Chunk, chunks
+from chase_jax.io.forcing_store import Reader
 from chase_jax.variables import VARIABLES
 
 GAUGES, LAKES, BUDGET = "gauges.nc", "lakes.nc", "budget.csv"
 LAKE_SERIES = ("lake_level", "lake_area", "lake_inflow", "lake_outflow")
+KEPT_WEATHER = 2e9  # bytes of weather that are kept in memory; more is read again for every trial
 NOT_RESULTS = ("resume", "output.directory", "output.overwrite", "output.progress", "forcing.scan", "data.root")
 
 
@@ -135,6 +138,32 @@ def initial_state(settings: config.Config, program: build.Program) -> Any:
         return state
     file = store.local_path(settings.initial.path, "initial.path")
     return restart.read_restart(file, {"state": state}, partly=True)[0]["state"]
+
+
+def span(reader: Reader, cells: np.ndarray | None = None, days: int | None = None) -> trial.Span:
+    """The weather of a reader for trials, kept in memory if it is not too much.
+
+    Args:
+        reader: The weather.
+        cells (chosen,): Cells that are needed; None for all.
+        days: How many days from the first on; None for all.
+    """
+    kept: dict[int, Any] = {}
+    number = reader.rise.size if cells is None else cells.size
+    days = reader.dates.size if days is None else days
+    keep = 9.0 * 8.0 * number * days <= KEPT_WEATHER
+
+    def read(day: int, count: int) -> Any:
+        if day in kept:
+            return kept[day]
+        weather = reader.read(day, count, padded=LONGEST_CHUNK)
+        if cells is not None:
+            weather = jax.tree.map(lambda leaf: leaf[..., cells] if leaf.ndim > 1 else leaf, weather)
+        if keep:
+            kept[day] = weather
+        return weather
+
+    return trial.spans(read, days, LONGEST_CHUNK)
 
 
 def _scan(given: build.Inputs) -> dict[str, tuple[float, float, float]]:

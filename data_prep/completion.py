@@ -3,6 +3,7 @@ r"""Completion of daily weather: what the model needs and stations do not give, 
 | variable | from | how |
 |---|---|---|
 | `air_temperature` | its extremes | their middle |
+| its extremes | precipitation | a usual daily range, smaller on wet days (dai1999) |
 | `air_pressure` | altitude | standard atmosphere (allen1998) |
 | `specific_humidity` | dew point | vapor pressure over water (bolton1980) |
 | | extremes of temperature, precipitation | lowest temperature, corrected for aridity (kimball1997) |
@@ -31,6 +32,8 @@ from chase_jax.physics.atmosphere import Forcing
 from chase_jax.variables import FORCING_REQUIRED
 from data_prep import sunlight, weather
 
+WET_DAY = 1.0  # kg m-2, of precipitation from which clouds count
+WET_RANGE = 0.65  # 1, daily range of temperature on wet days over that on dry ones; clouds take 25 to 50 %, dai1999
 USUAL_WIND_SPEED = 2.0  # m s-1 at 2 m, the mean of more than 2000 stations, allen1998
 ITERATIONS = 20  # at most; four are enough for vapor pressures to settle within 0.1 Pa
 SETTLED = 0.01  # Pa, change of the vapor pressure at which the iteration ends
@@ -102,8 +105,15 @@ def complete(
         assumed = ""
         require(bool((spread >= 0.0).all()), "Argument `dataset` must have minima below maxima, but has not.")
     else:
-        lowest, spread = temperature - 0.5 * DEFAULT_DIURNAL_RANGE, np.full_like(temperature, DEFAULT_DIURNAL_RANGE)
-        told, assumed = "air_temperature precipitation", f", with a daily range of {DEFAULT_DIURNAL_RANGE:g} K"
+        wet = rain * weather.SECONDS_PER_DAY >= WET_DAY
+        relative = np.where(wet, WET_RANGE, 1.0)
+        spread = DEFAULT_DIURNAL_RANGE * relative / relative.mean(axis=0)
+        lowest = temperature - 0.5 * spread
+        told = "air_temperature precipitation"
+        assumed = f", with a daily range of {DEFAULT_DIURNAL_RANGE:g} K in the mean"
+        how = f"mean {{sign}} half a range of {DEFAULT_DIURNAL_RANGE:g} K in the mean, less on wet days"
+        add("air_temperature_min", lowest, how.format(sign="less"), told, "dai1999")
+        add("air_temperature_max", temperature + 0.5 * spread, how.format(sign="and"), told, "dai1999")
     shade = "" if skyline is None else ", under the given skyline"
 
     def shine(vapor: np.ndarray) -> np.ndarray:

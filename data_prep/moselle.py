@@ -45,7 +45,7 @@ from chase_jax.signatures.attributes import climate_predictors
 from data_prep import by_hand, channels, completion, hydrography, landcover, outputs, rasters, relief, soil, weather
 
 CRS = "EPSG:3035"
-FACTOR = 2  # fine cells of 500 m per cell of the domain
+RESOLUTION = 1000.0  # m
 PERIOD = ("1989-01-01", "1993-12-31")
 GAUGE, GAUGE_NAME = "00398", "Moselle at Perl"
 SHORTWAVE_FACTOR = 0.145  # K-1/2, see above
@@ -71,10 +71,11 @@ def prepare(
     progress: Callable[[str], None] = outputs.quiet,
     mended: pathlib.Path | None = None,
     method: str = "largest",
+    resolution: float = RESOLUTION,
 ) -> dict[str, pathlib.Path]:
     """Write domain.nc, forcing.nc, gauges.csv, observations.nc and the reports corrections.csv and preparation.txt.
 
-    See :class:`data_prep.outputs.Recipe`.
+    See :class:`data_prep.outputs.Recipe`; `resolution` is the width of a cell, m, see :func:`build_domain`.
     """
     source, target = outputs.raw_folder(data_root, "moselle"), pathlib.Path(output_directory)
     names = {"forcing": "forcing.nc", "gauges": "gauges.csv", "observations": "observations.nc"}
@@ -84,7 +85,7 @@ def prepare(
     forcing = read_weather(source)
     store.write_dataset(forcing.drop_vars("potential_evapotranspiration"), paths["forcing"], "Upper Moselle: weather")
     progress("domain: drainage, soils, land cover")
-    domain, corrections, gauge, report = build_domain(source, forcing, mended, method)
+    domain, corrections, gauge, report = build_domain(source, forcing, mended, method, resolution)
     progress("gauge")
     inputs.write_gauges(paths["gauges"], [gauge])
     time, discharge = read_discharge(source / "gauge" / f"{GAUGE}.txt")
@@ -93,7 +94,7 @@ def prepare(
     means = "\n".join(f"mean {name}: {value}" for name, value in _means(forcing, domain).items())
     depth = np.nanmean(discharge) * YEAR / (float(str(gauge["area_km2"])) * 1e3)
     report += f"\n{means}\nobserved runoff depth {time[0]:%Y} to {time[-1]:%Y}: {depth:.0f} mm per year\n"
-    title = "Upper Moselle at Perl, 1 km"
+    title = f"Upper Moselle at Perl, {resolution / 1e3:g} km"
     return paths | outputs.write_domain(domain, target, title, corrections, report, progress)
 
 
@@ -185,23 +186,31 @@ def read_network(source: pathlib.Path) -> Network:
 
 
 def build_domain(
-    source: pathlib.Path, forcing: xr.Dataset, mended: pathlib.Path | None = None, method: str = "largest"
+    source: pathlib.Path,
+    forcing: xr.Dataset,
+    mended: pathlib.Path | None = None,
+    method: str = "largest",
+    resolution: float = RESOLUTION,
 ) -> tuple[xr.Dataset, hydrography.Corrections, dict[str, object], str]:
-    """The 1-km domain, the corrections to its drainage, its gauge, and a report.
+    """The domain, the corrections to its drainage, its gauge, and a report.
 
     Args:
         source: The folder `moselle`.
         forcing: Result of :func:`read_weather`, for the means of the climate.
         mended: Table of directions mended by hand.
         method: How the drainage is upscaled, see :func:`data_prep.hydrography.upscale`.
+        resolution: Width of a cell, m; a multiple of 500 that divides the 24 km of the weather.
     """
     grids = {name: rasters.read_ascii_grid(source / "morph" / f"{name}.asc") for name in
              ("slope", "soil_class", "LAI_class")}  # fmt: skip
     network = read_network(source)
     terrain, inside, corrections, fine_area = network.terrain, network.inside, network.corrections, network.fine_area
-    size = terrain.cell_size * FACTOR
-    coarse = hydrography.upscale(network.direction, inside, FACTOR, corrections, fine_area, method)
-    x, y = terrain.x.reshape(-1, FACTOR).mean(1), terrain.y.reshape(-1, FACTOR).mean(1)
+    factor = round(resolution / terrain.cell_size)
+    whole = factor * terrain.cell_size == resolution and 24e3 % resolution == 0.0
+    require(whole, f"Argument `resolution` must be a multiple of 500 m that divides 24 km, but is {resolution:g} m.")
+    size = terrain.cell_size * factor
+    coarse = hydrography.upscale(network.direction, inside, factor, corrections, fine_area, method)
+    x, y = terrain.x.reshape(-1, factor).mean(1), terrain.y.reshape(-1, factor).mean(1)
     coarse = by_hand.apply_to(mended, coarse, x, y, CRS, corrections, (size / 1e3) ** 2)
     active, flat = coarse.active, coarse.active.ravel()
 
@@ -209,18 +218,18 @@ def build_domain(
     outlet = int(np.flatnonzero(coarse.exit.ravel() == network.outlet)[0])
     connected = hydrography.catchment(receiver, outlet)
     require(bool((connected | ~flat).all()), "Argument `fdir` must connect all cells to the gauge, but does not.")
-    slope = rasters.block_mean(np.tan(np.deg2rad(grids["slope"].values)), FACTOR)
-    land = relief.from_fine(coarse, inside, terrain.values, slope, FACTOR, terrain.cell_size)
+    slope = rasters.block_mean(np.tan(np.deg2rad(grids["slope"].values)), factor)
+    land = relief.from_fine(coarse, inside, terrain.values, slope, factor, terrain.cell_size)
     climate = _climate(forcing, x, y)
     rain, demand = climate["mean_precipitation"], climate["mean_potential_evapotranspiration"]
     runoff = rain - channels.pike_evaporation(rain, demand)  # only channel sizes hang on it
     mean_flow = hydrography.accumulate(receiver, np.where(flat, runoff.ravel(), 0) / 1e3 * size * size)
     width, depth = channels.width_and_depth(mean_flow.reshape(active.shape) / YEAR)
     texture = soil.column_texture(soil.read_horizons(source / "morph" / "soil_classdefinition.txt"))
-    sand, clay = (rasters.block_mean(part, FACTOR) for part in soil.map_texture(grids["soil_class"].values, texture))
+    sand, clay = (rasters.block_mean(part, factor) for part in soil.map_texture(grids["soil_class"].values, texture))
     leaf_table = landcover.read_leaf_area(source / "morph" / "LAI_classdefinition.txt")
     leaf_area = np.stack(
-        [rasters.block_mean(part, FACTOR) for part in landcover.map_leaf_area(grids["LAI_class"].values, leaf_table)]
+        [rasters.block_mean(part, factor) for part in landcover.map_leaf_area(grids["LAI_class"].values, leaf_table)]
     )
     ones = np.ones(active.shape)
     fields = {
@@ -237,13 +246,13 @@ def build_domain(
         "channel_depth": depth,
         "channel_length": land.length,
         **climate,
-        "mean_altitude": rasters.block_mean(terrain.values, FACTOR),
+        "mean_altitude": rasters.block_mean(terrain.values, factor),
         "mean_slope": slope,
         "mean_clay_fraction": clay,
         "mean_leaf_area_index": leaf_area.mean(0),
     }
     codes = {"active": active, "flow_direction": coarse.direction}
-    codes["vegetation_class"] = rasters.block_majority(landcover.usgs_class(grids["LAI_class"].values), FACTOR)
+    codes["vegetation_class"] = rasters.block_majority(landcover.usgs_class(grids["LAI_class"].values), factor)
     domain = outputs.domain_dataset(fields | codes, x, y, CRS)
     domain["leaf_area_index"].attrs["comment"] = "One-sided; woody classes of the source table halved"
     domain["surface_altitude"].attrs["comment"] = "Mean of the cell, at least that of hillsides above the channel"

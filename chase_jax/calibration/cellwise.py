@@ -25,6 +25,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import scipy.optimize.elementwise
 
+from chase_jax.calibration import damped
 from chase_jax.calibration.free import Free
 from chase_jax.calibration.transforms import MARGIN
 from chase_jax.calibration.trial import Outcome
@@ -34,10 +35,6 @@ RUNOFF_TOLERANCE = 0.005  # 1, of the mapped runoff depth
 LEAST_RUNOFF_TOLERANCE = 0.5  # kg m-2 year-1, where half a percent of the map is less
 INDEX_TOLERANCE = 0.01  # 1
 CLOSE = 0.5  # 1, share of the tolerance at which a search ends
-LIMIT = float(np.log1p(-MARGIN) - np.log(MARGIN))  # 1, unknown at which a bound counts as reached
-LONGEST_STEP = 2.0  # 1, of an unknown in one trial
-FIRST_DAMPING, LEAST_DAMPING = 0.1, 1e-6  # 1
-LESS_DAMPING, MORE_DAMPING = 0.3, 10.0  # 1, factors after a trial that is better, and one that is not
 DERIVATIVES = ("always", "first", "never")
 DIFFERENCE = 2.0  # 1, step of an unknown for the first differences; wide, because far off the index feels no factor
 MET, EXCLUDED, NO_TARGET, RUNOFF_OUT_OF_REACH, INDEX_OUT_OF_REACH, BOTH_OUT_OF_REACH, NOT_MET = range(7)
@@ -111,7 +108,7 @@ def status_of(goal: Goal, unknowns: np.ndarray, residuals: np.ndarray) -> np.nda
         residuals: (signature, cell) residuals in tolerances, 1.
     """
     missed = ~(np.abs(residuals) <= 1.0)
-    beyond = missed & (np.abs(unknowns) >= LIMIT - 0.1)
+    beyond = missed & (np.abs(unknowns) >= damped.LIMIT - 0.1)
     code = {"runoff_depth": RUNOFF_OUT_OF_REACH, "baseflow_index": INDEX_OUT_OF_REACH}
     status = np.where(missed.any(axis=0), NOT_MET, MET)
     for name, out in zip(goal.names, beyond, strict=True):
@@ -174,18 +171,18 @@ def gauss_newton(
         jacobian: (cell, signature, parameter) derivatives to begin with, if they are known and not asked of runs.
     """
     require_choice(derivatives, "derivatives", DERIVATIVES)
-    best = np.clip(start, -LIMIT, LIMIT)
+    best = np.clip(start, -damped.LIMIT, damped.LIMIT)
     outcome = evaluate(best, derivatives != "never")
     residuals = goal.residuals(outcome)
     if outcome.slopes is not None:
         jacobian = goal.jacobian(outcome.slopes)
     elif jacobian is None:
         jacobian = _differences(evaluate, best, goal, residuals)
-    damping = np.full(best.shape[1], FIRST_DAMPING)
+    damping = np.full(best.shape[1], damped.FIRST_DAMPING)
     for _ in range(trials - 1):
         open_rows = ~_pressed(jacobian, residuals, best)
         seeking = np.abs(residuals * open_rows).max(axis=0) > CLOSE
-        step = _step(jacobian, residuals * open_rows, damping, best) * seeking
+        step = damped.step(jacobian, residuals * open_rows, damping, best) * seeking
         if not (np.abs(step) > 1e-6).any():
             break
         tried = best + step
@@ -195,10 +192,10 @@ def gauss_newton(
         if outcome.slopes is not None:
             jacobian = np.where(better[:, None, None], goal.jacobian(outcome.slopes), jacobian)
         else:
-            jacobian = _updated(jacobian, step, found - residuals)
+            jacobian = damped.updated(jacobian, step, found - residuals)
         best = np.where(better, tried, best)
         residuals = np.where(better, found, residuals)
-        fallen, grown = np.maximum(LESS_DAMPING * damping, LEAST_DAMPING), MORE_DAMPING * damping
+        fallen, grown = np.maximum(damped.LESS_DAMPING * damping, damped.LEAST_DAMPING), damped.MORE_DAMPING * damping
         damping = np.where(better, fallen, np.where(seeking, grown, damping))
     return Fit(best, residuals, jacobian, status_of(goal, best, residuals))
 
@@ -220,43 +217,7 @@ def _pressed(jacobian: np.ndarray, residuals: np.ndarray, at: np.ndarray) -> np.
     They count no more: what cannot be reached must not be traded for what can.
     """
     own = np.einsum("css->sc", jacobian)
-    return (np.abs(at) >= LIMIT - 1e-6) & (own * residuals * at < 0.0)
-
-
-def _step(jacobian: np.ndarray, residuals: np.ndarray, damping: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Damped step (parameter, cell), no longer than allowed and within the bounds.
-
-    Where one parameter is held at its bound, the others answer for it.
-    """
-    r = residuals.T[:, :, None]
-    step = _solve(jacobian, r, damping)
-    beyond = np.abs(at.T + step) > LIMIT
-    held = np.clip(at.T + step, -LIMIT, LIMIT) - at.T
-    moved = r[:, :, 0] + np.einsum("csp,cp->cs", jacobian, np.where(beyond, held, 0.0))
-    rest = _solve(np.where(beyond[:, None, :], 0.0, jacobian), moved[:, :, None], damping)
-    step = np.where(beyond, held, np.where(beyond.any(axis=1, keepdims=True), rest, step))
-    step = np.clip(step, -LONGEST_STEP, LONGEST_STEP)
-    return np.clip(at + step.T, -LIMIT, LIMIT) - at
-
-
-def _solve(jacobian: np.ndarray, r: np.ndarray, damping: np.ndarray) -> np.ndarray:
-    """Solution (cell, parameter) of the damped normal equations; zero for parameters without effect."""
-    transposed = jacobian.swapaxes(1, 2)
-    normal = transposed @ jacobian
-    diagonal = np.einsum("cpp->cp", normal)
-    size = np.maximum(diagonal, 1e-12)
-    eye = np.eye(jacobian.shape[2])
-    return np.linalg.solve(normal + eye * (damping[:, None] * size + (size - diagonal))[:, None, :], -(transposed @ r))[
-        :, :, 0
-    ]
-
-
-def _updated(jacobian: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """Broyden's update: the derivatives (cell, signature, parameter) closest to the old ones that explain a step."""
-    length = (step**2).sum(axis=0)
-    unexplained = change.T - np.einsum("csp,pc->cs", jacobian, step)
-    new = jacobian + unexplained[:, :, None] * step.T[:, None, :] / np.maximum(length, 1e-12)[:, None, None]
-    return np.where((length > 1e-8)[:, None, None], new, jacobian)
+    return (np.abs(at) >= damped.LIMIT - 1e-6) & (own * residuals * at < 0.0)
 
 
 def identifiable(free: Sequence[Free], fit: Fit, goal: Goal, change: float = 0.1, effect: float = 0.005) -> np.ndarray:

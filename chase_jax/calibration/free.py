@@ -15,11 +15,19 @@ import numpy as np
 
 from chase_jax.calibration.transforms import Bounded, Log, Transform
 from chase_jax.checks import require, require_choice, require_shape
+from chase_jax.model import adjustable
 from chase_jax.physics import runoff
 
 SUPPORTS = ("cell", "class", "basin", "domain")
 BASEFLOW_FACTOR_RANGE = (1e-4, 1e2)  # 1, beyond which nothing changes any more; see physics/exchange.py
 ROUGHNESS_RANGE = (0.01, 0.3)  # s m-1/3, from smooth canals to floodplains with dense brush; chow1959
+BYPASS_RANGE = (0.0, 0.9)  # 1
+# Factors reach as far as what they multiply is uncertain: stomata and leaves by a few times, conductivities by orders
+# of magnitude. The ranges are choices of this project.
+FACTOR_RANGE = {
+    "stomatal_resistance_factor": (0.25, 4.0), "interception_capacity_factor": (0.1, 4.0),
+    "soil_conductivity_factor": (0.01, 100.0), "bed_conductance_factor": (0.05, 50.0),
+}  # fmt: skip
 
 
 class Free(eqx.Module):
@@ -31,12 +39,14 @@ class Free(eqx.Module):
         support: Over what it is uniform: every cell for itself, a class of cells, a basin, the domain (static).
         group (cell,): Number of the class or basin of every cell from 0 on, -1 where the parameter stays as it is;
             None where the support is the cell or the domain.
+        relative: Whether what is sought is a factor on the leaf as it stands (static).
     """
 
     where: Callable[[Any], jax.Array] = eqx.field(static=True)
     transform: Transform
     support: str = eqx.field(static=True, default="cell")
     group: jax.Array | None = None
+    relative: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self) -> None:
         require_choice(self.support, "support", SUPPORTS)
@@ -62,6 +72,8 @@ class Free(eqx.Module):
             parameters: Parameters of the model; the leaf must be (cell,).
         """
         leaf = self.where(parameters)
+        if self.relative:
+            leaf = jnp.ones(leaf.shape[-1])
         unknown = self.transform.encode(leaf)
         if self.support == "cell":
             return unknown
@@ -81,12 +93,24 @@ class Free(eqx.Module):
             parameters: Parameters of the model.
         """
         leaf = self.where(parameters)
+        value = self.values(unknown, parameters)
+        return eqx.tree_at(self.where, parameters, leaf * value if self.relative else value)
+
+    def values(self, unknown: jax.Array, parameters: Any) -> jax.Array:
+        """What the unknowns stand for (cell,): the parameter in its unit, or the factor on it.
+
+        Args:
+            unknown (group,): Unknowns, 1.
+            parameters: Parameters of the model, without the factor.
+        """
+        leaf = self.where(parameters)
         value = self.transform.decode(unknown)
         if self.support == "domain":
-            value = jnp.broadcast_to(value[0], leaf.shape)
-        elif self.group is not None:
-            value = jnp.where(self.group >= 0, value[jnp.maximum(self.group, 0)], leaf)
-        return eqx.tree_at(self.where, parameters, value)
+            return jnp.broadcast_to(value[0], leaf.shape[-1:])
+        if self.group is None:
+            return value
+        kept = jnp.ones(leaf.shape[-1]) if self.relative else leaf
+        return jnp.where(self.group >= 0, value[jnp.maximum(self.group, 0)], kept)
 
 
 def decode(free: Sequence[Free], unknowns: Sequence[jax.Array], parameters: Any) -> Any:
@@ -102,29 +126,38 @@ def decode(free: Sequence[Free], unknowns: Sequence[jax.Array], parameters: Any)
     return parameters
 
 
+def named(name: str, form: str = "D5", support: str = "cell", group: jax.Array | None = None) -> Free:
+    """A free parameter with its usual bounds.
+
+    Args:
+        name: One of `adjustable.VALUES` or `adjustable.FACTORS`.
+        form: Form of dcor, D1 to D5, which decides on its bounds.
+        support: Over what it is uniform.
+        group (cell,): See :class:`Free`.
+    """
+    if name in adjustable.FACTORS:
+        return Free(adjustable.FACTORS[name], Log(*FACTOR_RANGE[name]), support, group, relative=True)
+    require_choice(name, "name", (*adjustable.VALUES, *adjustable.FACTORS))
+    low, high = runoff.RANGE[form]
+    transform: Transform = {
+        "dcor": Bounded(low, high) if low == 0.0 else Log(low, high),
+        "baseflow_factor": Log(*BASEFLOW_FACTOR_RANGE),
+        "manning_roughness": Log(*ROUGHNESS_RANGE),
+        "bypass_fraction": Bounded(*BYPASS_RANGE),
+    }[name]
+    return Free(adjustable.VALUES[name], transform, support, group)
+
+
 def dcor(form: str) -> Free:
     """The share of fast runoff of every cell between the bounds of its form. Argument: form of dcor, D1 to D5."""
-    low, high = runoff.RANGE[form]
-    return Free(_dcor, Bounded(low, high) if low == 0.0 else Log(low, high))
+    return named("dcor", form)
 
 
 def baseflow_factor() -> Free:
     """The factor of the exchange with the aquifer of every cell."""
-    return Free(_baseflow_factor, Log(*BASEFLOW_FACTOR_RANGE))
+    return named("baseflow_factor")
 
 
 def manning_roughness(group: jax.Array) -> Free:
     """The roughness of the rivers of every basin. Argument: group (cell,), number of the basin, -1 outside."""
-    return Free(_manning_roughness, Log(*ROUGHNESS_RANGE), "basin", group)
-
-
-def _dcor(parameters: Any) -> jax.Array:
-    return parameters.land.runoff.dcor
-
-
-def _baseflow_factor(parameters: Any) -> jax.Array:
-    return parameters.land.exchange.baseflow_factor
-
-
-def _manning_roughness(parameters: Any) -> jax.Array:
-    return parameters.channel.manning_roughness
+    return named("manning_roughness", support="basin", group=group)

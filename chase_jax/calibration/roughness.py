@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy.optimize.elementwise
 
-from chase_jax.calibration.cellwise import LIMIT
+from chase_jax.calibration.damped import LIMIT
 from chase_jax.calibration.routing import Basins
 
 GOLDEN = 0.5 * (np.sqrt(5.0) - 1.0)

@@ -20,8 +20,7 @@ def read_parameters(path: str | os.PathLike[str], grid: Grid, dcor_form: str) ->
     """Read the maps of a parameter file at the cells of the domain.
 
     Args:
-        path: A file on the grid of the domain with any of `dcor`, `baseflow_factor`, `manning_roughness`,
-            `bypass_fraction`.
+        path: A file on the grid of the domain with any of the parameters in the table of variables.
         grid: The grid of the domain.
         dcor_form: The configured definition of `dcor`, D1 to D5, which the file must agree with.
 

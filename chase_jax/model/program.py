@@ -17,6 +17,7 @@ import numpy as np
 from chase_jax import constants as const
 from chase_jax.domain.domain import Domain
 from chase_jax.model import budget, defaults, equilibrium, initial, land, surface_water
+from chase_jax.model.adjustable import adjusted
 from chase_jax.model.chase import Chase
 from chase_jax.model.containers import Fluxes, Solvers, State
 from chase_jax.physics import atmosphere, soil_hydraulics, soil_water
@@ -271,7 +272,7 @@ def build(
 
     Args:
         domain: The domain.
-        parameters: (cell,) values of dcor, baseflow_factor, manning_roughness and bypass_fraction where they are given.
+        parameters: (cell,) values and factors by name, see :mod:`chase_jax.model.adjustable`.
         reach: "jacobi" or "tree".
         reach_substeps: Routing steps a day; None to choose them from the network.
         reach_sweeps: Sweeps of "jacobi"; None to choose them from the network.
@@ -286,15 +287,7 @@ def build(
         daily_grids: Maps of daily means.
     """
     options = land.Options(land_substeps, soil_substeps, dcor_form, storm, soil_flux, precision)
-    places = {
-        "dcor": lambda p: p.land.runoff.dcor,
-        "baseflow_factor": lambda p: p.land.exchange.baseflow_factor,
-        "manning_roughness": lambda p: p.channel.manning_roughness,
-        "bypass_fraction": lambda p: p.land.exchange.bypass_fraction,
-    }
-    values = defaults.parameters(domain, dcor_form)
-    for name, given in parameters.items():
-        values = eqx.tree_at(places[name], values, jnp.asarray(given, dtype=float))
+    values = adjusted(defaults.parameters(domain, dcor_form), parameters)
     time_step = const.SECONDS_PER_DAY / reach_substeps if reach_substeps else None
     model, report = Chase(domain, values, Solvers(), options).with_reach(reach, time_step, reach_sweeps)
     return Program(model, np.asarray(gauge_cell), grids, daily_grids, report)

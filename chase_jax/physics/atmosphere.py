@@ -219,7 +219,9 @@ def prepare_day(
     wave = jnp.asarray(disaggregation.temperature_wave(substeps), forcing.air_temperature.dtype)
     temperature = forcing.air_temperature + wave[:, None] * forcing.diurnal_range
     capacity = disaggregation.RELATIVE_HUMIDITY_LIMIT * thermo.saturation_humidity(temperature, pressure).humidity
-    humidity = disaggregation.level_humidity(forcing.specific_humidity, capacity)
+    shares = disaggregation.storm_shares(forcing.precipitation, substeps, storm, forcing.day_of_year)
+    damp = disaggregation.damp_shares(forcing.precipitation, shares, storm)
+    humidity = disaggregation.level_humidity(forcing.specific_humidity, capacity, damp)
     wet_bulb = disaggregation.wet_bulb_temperature(forcing.air_temperature, forcing.specific_humidity, pressure)
     if forcing.longwave_given:
         emission = sky.fourth_power(temperature)
@@ -229,7 +231,7 @@ def prepare_day(
     intervals = Interval(
         temperature=temperature,
         specific_humidity=humidity,
-        precipitation=forcing.precipitation * disaggregation.storm_shares(forcing.precipitation, substeps, storm),
+        precipitation=forcing.precipitation * shares,
         shortwave_down=forcing.shortwave_down * light,
         longwave_down=longwave,
         cosine_zenith=jnp.where(sunny, sun.cosine_zenith, 0.0),

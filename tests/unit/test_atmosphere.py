@@ -22,15 +22,48 @@ def prepared(forcing, substeps=8, latitude=47.0, storm="duration"):
     return prepare_day(parameters, forcing, jnp.full(N, latitude), substeps, storm)
 
 
+def storm_of(millimetres, day_of_year, substeps=24):
+    """Share of a day's rain in each interval."""
+    amount = jnp.asarray(millimetres) / 86400.0
+    return np.asarray(disaggregation.storm_shares(amount, substeps, "duration", jnp.asarray(day_of_year))) / substeps
+
+
 def test_storm_durations():
-    millimetres = jnp.array([0.0, 1.0, 10.0, 25.0, 60.0])
-    shares = np.asarray(disaggregation.storm_shares(millimetres / 86400.0, 24, "duration")) / 24.0
+    shares = storm_of([0.0, 1.0, 10.0, 25.0, 60.0], 0.0)
     np.testing.assert_allclose(shares.sum(0), 1.0, rtol=1e-14)
-    hours = (shares > 1e-12).sum(0)
-    assert list(hours) == [4, 6, 10, 19, 24]  # 4.6 h centred at 16 h touch six hours
-    assert shares[:, 0].argmax() == 14
-    assert np.all(shares[14:18, 0] > 0.2)
+    assert list((shares > 1e-12).sum(0)) == [4, 5, 10, 19, 24]  # from midnight on the day 0
     np.testing.assert_allclose(shares[:, 4], 1.0 / 24.0)
+
+
+def test_storms_come_at_any_hour_alike():
+    year = np.stack([storm_of([8.0], float(day))[:, 0] for day in range(1, 366)])
+    np.testing.assert_allclose(year.sum(1), 1.0, rtol=1e-12)
+    hourly = year.mean(0)
+    assert hourly[8:16].std() < 0.02 * hourly[8:16].mean()
+    np.testing.assert_allclose(hourly, hourly[::-1], atol=2e-3)  # as likely early as late
+    starts = np.sort((year > 1e-12).argmax(1))
+    assert np.diff(starts).max() <= 1  # every hour that leaves room for the storm
+
+
+def test_air_is_damp_in_rain_and_dry_days_keep_one_level():
+    base = random_forcing(0, N)
+    rain = jnp.array([0.0, 0.01, 3.0, 12.0, 40.0]) / 86400.0
+    humidity = 0.7 * saturation_humidity(base.air_temperature, base.air_pressure).humidity
+    mild = jnp.full(N, 3.0)  # K, so that no night is saturated
+    forcing = dataclasses.replace(base, precipitation=rain, specific_humidity=humidity, diurnal_range=mild)
+    intervals = prepared(forcing, 24).intervals
+    limit = saturation_humidity(intervals.temperature, forcing.air_pressure).humidity
+    relative = np.asarray(intervals.specific_humidity / limit)
+    np.testing.assert_allclose(intervals.specific_humidity.mean(0), humidity, rtol=1e-12)
+    wet = np.asarray(intervals.precipitation) > 0.0
+    level = np.asarray(intervals.specific_humidity / humidity)
+    assert np.ptp(level[:, 0]) < 1e-12
+    assert np.ptp(level[:, 1]) < 0.01  # a trace of rain
+    for cell in (2, 3):
+        assert relative[wet[:, cell], cell].mean() > relative[~wet[:, cell], cell].mean() + 0.1
+    assert (level > 0.8 - 1e-9).all()  # the rest of the day is not left bone dry
+    flat = prepared(forcing, 24, storm="flat").intervals.specific_humidity / humidity
+    assert np.ptp(np.asarray(flat)) < 1e-12
 
 
 def test_warmest_in_the_early_afternoon_and_coldest_before_sunrise():

@@ -9,7 +9,7 @@ import pytest
 import valley
 
 from chase_jax.calibration import free, regionalize, roughness, routing
-from chase_jax.calibration.cellwise import LIMIT
+from chase_jax.calibration.damped import LIMIT
 from chase_jax.checks import InputError
 from chase_jax.evaluation import metrics
 from chase_jax.model.chase import Chase

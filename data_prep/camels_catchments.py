@@ -1,0 +1,286 @@
+r"""Small catchments of CAMELS-US as one domain: basins drawn over climates, each of a few bands of altitude.
+
+Raw data: the folder of :mod:`data_prep.camels_us`. It has daily precipitation, mean temperature and discharge, and
+attributes of basins, but no maps. So a basin is constructed:
+
+* **Bands** of equal area run from the highest to the lowest, each one cell of the grid, each draining to the next; the
+  gauge stands in the lowest. Their altitudes are those of a normal distribution about the mean altitude, with
+  $\sigma = 0.085\, s\, L\, (L / 9\,\mathrm{km})^{-0.4}$ from mean slope s and size $L = \sqrt{A}$, as measured in
+  squares of 9 to 34 km of the terrain of Nam Co (0.086, 0.068 and 0.050 s L in the median) and at the Sitter (0.081).
+* **Rows.** A basin stands in the row of the grid at its latitude, which decides on sunlight, with a free row between
+  neighbors. Its longitude is not kept, and columns number the bands.
+* **Rivers** lie as deep below the land as they do in cells of 1 km, s times 250 m. Width and depth come from the mean
+  flow that precipitation and demand let expect.
+* **Soil** has the basin's sand and clay, vegetation its dominant land cover (IGBP) and its leaf area, largest in July
+  and smallest in January. Aquifers have the model's defaults.
+* **Weather.** Daily precipitation of the reanalysis, scaled to the mean of both products; what is missing is derived
+  (:mod:`data_prep.completion`). It belongs to the mean altitude; the model moves temperature from there to the bands.
+* **Predictors** are those of the basin, with temperature, humidity and demand moved to the altitude of the band
+  (Hargreaves' dependence on temperature).
+
+Which basins are taken is decided before anything is run: kept records are divided in three by aridity and each third
+in three by the share of snow, and the same number is drawn from every part by a seed.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pyproj
+import scipy.stats
+import xarray as xr
+
+from chase_jax.checks import require
+from chase_jax.io import inputs, store
+from chase_jax.io.forcing_store import LAPSE_RATE
+from chase_jax.signatures.attributes import Basins, climate_predictors
+from data_prep import camels_us, channels, completion, hydrography, legends, outputs, weather
+
+CRS = "+proj=laea +lat_0=37 +lon_0=-96 +datum=WGS84 +units=m"
+SIZE = 8000.0  # m, width of a cell of the grid; areas of cells are those of the bands
+BANDS = 5
+PARTS = 3  # of aridity, and of the share of snow in each
+SPREAD, SPREAD_SIZE, SPREAD_POWER = 0.085, 9000.0, -0.4  # see the module
+VALLEY = 250.0  # m, a quarter of the width of a 1-km cell: height of the land above its river for a slope of 1
+RECORD = ("1989-01-01", "2010-12-31")
+IGBP = {
+    "Evergreen Needleleaf Forest": 1, "Evergreen Broadleaf Forest": 2, "Deciduous Needleleaf Forest": 3,
+    "Deciduous Broadleaf Forest": 4, "Mixed Forests": 5, "Closed Shrublands": 6, "Open Shrublands": 7,
+    "Woody Savannas": 8, "Savannas": 9, "Grasslands": 10, "Permanent Wetlands": 11, "Croplands": 12,
+    "Urban and Built-Up": 13, "Cropland/Natural Vegetation Mosaic": 14, "Snow and Ice": 15,
+    "Barren or Sparsely Vegetated": 16,
+}  # fmt: skip
+
+
+def prepare(
+    data_root: pathlib.Path,
+    output_directory: pathlib.Path,
+    progress: Callable[[str], None] = outputs.quiet,
+    basins: int = 36,
+    seed: int = 0,
+) -> dict[str, pathlib.Path]:
+    """Write domain.nc, forcing.nc, gauges.csv, observations.nc, reports and figures.
+
+    Args:
+        data_root: Folder that holds the folder `camels_us` of raw data.
+        output_directory: Folder to write to; it is made if need be.
+        progress: Called with a line of text at every stage.
+        basins: How many basins are drawn.
+        seed: Seed of the draw.
+
+    Returns:
+        Path of every file by its role.
+
+    Raises:
+        InputError: If raw data are missing or are not what this recipe knows.
+    """
+    source, target = outputs.raw_folder(data_root, "camels_us"), pathlib.Path(output_directory)
+    names = {"forcing": "forcing.nc", "gauges": "gauges.csv", "observations": "observations.nc"}
+    paths = {role: target / name for role, name in names.items()}
+    every = camels_us.basins(data_root, progress)
+    table = camels_us.read_attributes(source / "attributes.csv").loc[list(every.gauge_id)]
+    chosen = draw(table, basins, seed)
+    given = pd.DatetimeIndex(every.time)
+    first, last = (np.datetime64(day) for day in RECORD)
+    days = np.flatnonzero((every.time >= first) & (every.time <= last))
+    with store.open_dataset(source / "daily.nc") as daily:
+        picked = daily["tmean"].sel(gauge_id=[every.gauge_id[k] for k in chosen]).values[:, days].astype(float)
+    place = rows_of(every.latitude[chosen])
+    chosen, picked, table = chosen[place.order], picked[place.order], table.iloc[chosen[place.order]]
+    progress(f"basins: {chosen.size} drawn; weather")
+    forcing = make_weather(every, chosen, table, picked + 273.15, given[days], place)
+    store.write_dataset(forcing, paths["forcing"], "Catchments of CAMELS-US: weather")
+    fields = make_fields(every, chosen, table, place)
+    gauges = [
+        {"gauge_id": every.gauge_id[k], "x": place.x[-1], "y": place.y[row], "area_km2": every.area[k] / 1e6,
+         "name": table.loc[every.gauge_id[k], "gauge_name"]}
+        for k, row in zip(chosen, place.row, strict=True)
+    ]  # fmt: skip
+    inputs.write_gauges(paths["gauges"], gauges)
+    discharge = every.flow[chosen][:, days] / 1e3 / weather.SECONDS_PER_DAY * every.area[chosen][:, None]
+    observed = inputs.observations([every.gauge_id[k] for k in chosen], given[days], discharge)
+    store.write_dataset(observed, paths["observations"], "Catchments of CAMELS-US: discharge")
+    domain = outputs.domain_dataset(fields, place.x, place.y, CRS)
+    domain.attrs["comment"] = "Catchments are constructed of bands of altitude, in the row of their latitude"
+    drawn = ", ".join(every.gauge_id[k] for k in chosen)
+    report = f"{chosen.size} catchments of {BANDS} bands, drawn with seed {seed}: {drawn}"
+    title = f"{chosen.size} catchments of CAMELS-US"
+    return paths | outputs.write_domain(domain, target, title, hydrography.Corrections(), report, progress)
+
+
+def draw(table: pd.DataFrame, basins: int, seed: int) -> np.ndarray:
+    """Positions (basin,) of the basins drawn, by aridity and share of snow; see the module.
+
+    Args:
+        table: Attributes with a row for each basin.
+        basins: How many.
+        seed: Seed of the draw.
+
+    Raises:
+        InputError: If there are not so many.
+    """
+    require(
+        PARTS**2 <= basins <= len(table),
+        f"Argument `basins` must be {PARTS**2} to {len(table)}, the number with records, but is {basins}.",
+    )
+    random = np.random.default_rng(seed)
+    parts = [
+        part
+        for third in np.array_split(np.argsort(table["aridity"].to_numpy(), kind="stable"), PARTS)
+        for part in np.array_split(third[np.argsort(table["frac_snow"].to_numpy()[third], kind="stable")], PARTS)
+    ]
+    shuffled = [random.permutation(part) for part in parts]
+    ordered = [part[k] for k in range(max(map(len, shuffled))) for part in shuffled if k < len(part)]
+    return np.sort(ordered[:basins])
+
+
+class Rows:
+    """Where basins stand.
+
+    Attributes:
+        order: (basin,) positions of the given basins from north to south.
+        row: (basin,) row of the grid of the basins in that order.
+        x: (column,) easting of the cell centers, m.
+        y: (row,) northing of the cell centers, m, falling.
+    """
+
+    def __init__(self, order: np.ndarray, row: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
+        self.order, self.row, self.x, self.y = order, row, x, y
+
+
+def rows_of(latitude: np.ndarray) -> Rows:
+    """Rows for basins, the nearest to their latitude that leave one free between any two.
+
+    Args:
+        latitude (basin,): degree north.
+    """
+    project = pyproj.Transformer.from_crs(4326, CRS, always_xy=True)
+    north = project.transform(np.full(latitude.size, -96.0), latitude)[1]
+    order = np.argsort(-north, kind="stable")
+    wanted = -north[order] / SIZE
+    row = np.empty(order.size, int)
+    last = -np.inf
+    for k, value in enumerate(wanted):
+        last = row[k] = int(max(np.round(value), last + 2))
+    first = row[0]
+    y = -(first + np.arange(row[-1] - first + 1)) * SIZE
+    x = (np.arange(BANDS) - (BANDS - 1) / 2) * SIZE
+    return Rows(order, row - first, x, y)
+
+
+def band_altitudes(table: pd.DataFrame, area: np.ndarray) -> np.ndarray:
+    """Altitude (basin, band) of bands of equal area, the highest first, m.
+
+    Args:
+        table: Attributes of the basins.
+        area (basin,): Area, m2.
+    """
+    size = np.sqrt(area)
+    slope = table["slope_mean"].to_numpy() / 1e3
+    spread = SPREAD * slope * size * (size / SPREAD_SIZE) ** SPREAD_POWER
+    middle = scipy.stats.norm.ppf(1.0 - (np.arange(BANDS) + 0.5) / BANDS)
+    shape = middle / middle.std()
+    return np.maximum(table["elev_mean"].to_numpy()[:, None] + spread[:, None] * shape, 0.0)
+
+
+def make_weather(
+    every: Basins,
+    chosen: np.ndarray,
+    table: pd.DataFrame,
+    temperature: np.ndarray,
+    time: pd.DatetimeIndex,
+    place: Rows,
+) -> xr.Dataset:
+    """Completed weather of every row; rows without a basin have that of the next one.
+
+    Args:
+        every: All basins.
+        chosen (basin,): Positions of those drawn, from north to south.
+        table: Their attributes.
+        temperature (basin, time): Mean air temperature, K.
+        time (time,): Days, of those of `every`.
+        place: Rows of the grid.
+    """
+    assert every.precipitation is not None  # noqa: S101  the reader of these data gives it
+    days = np.searchsorted(pd.DatetimeIndex(every.time), time)
+    means = every.predictors["mean_precipitation"].to_numpy()[chosen]
+    whole = every.precipitation[chosen].mean(axis=1) * camels_us.YEAR
+    rain = every.precipitation[chosen][:, days] * (means / whole)[:, None] / weather.SECONDS_PER_DAY
+    nearest = np.abs(np.arange(place.y.size)[:, None] - place.row[None, :]).argmin(axis=1)
+    middle = xr.DataArray(every.latitude[chosen], dims="basin")
+    altitude = xr.DataArray(table["elev_mean"].to_numpy(), dims="basin")
+    given = completion.daily({"precipitation": rain.T, "air_temperature": temperature.T}, time, "basin")
+    full, _ = completion.complete(given, altitude, middle)
+    full = full.isel(basin=nearest).rename(basin="y").expand_dims({"x": 2}, axis=2)
+    edges = np.array([place.x[0] - SIZE, place.x[-1] + SIZE])
+    heights = np.repeat(altitude.values[nearest][:, None], 2, axis=1)
+    return completion.on_grid(full, edges, place.y, CRS, heights)
+
+
+def make_fields(every: Basins, chosen: np.ndarray, table: pd.DataFrame, place: Rows) -> dict[str, np.ndarray]:
+    """Maps of the domain and the predictors.
+
+    Args:
+        every: All basins.
+        chosen (basin,): Positions of those drawn, from north to south.
+        table: Their attributes.
+        place: Rows of the grid.
+    """
+    shape = place.y.size, place.x.size
+
+    def spread(values: np.ndarray) -> np.ndarray:
+        """Values (basin,) or (basin, band) on the grid."""
+        full = np.full(shape, np.nan)
+        full[place.row] = np.broadcast_to(values if np.ndim(values) == 2 else values[:, None], (chosen.size, BANDS))
+        return full
+
+    area = every.area[chosen] / BANDS
+    altitude = band_altitudes(table, every.area[chosen])
+    slope = table["slope_mean"].to_numpy() / 1e3
+    length = np.sqrt(area)
+    known = every.predictors.iloc[chosen]
+    rise = altitude - table["elev_mean"].to_numpy()[:, None]
+    usual = known["mean_air_temperature"].to_numpy()[:, None]
+    warmth = usual - LAPSE_RATE * rise
+    rain = np.broadcast_to(known["mean_precipitation"].to_numpy()[:, None], warmth.shape)
+    offset = weather.HARGREAVES_OFFSET - 273.15
+    growth = np.maximum(warmth + offset, 1.0) / np.maximum(usual + offset, 1.0)
+    demand = np.maximum(known["mean_potential_evapotranspiration"].to_numpy()[:, None] * growth, 50.0)
+    moist = weather.vapor_pressure(warmth) / weather.vapor_pressure(usual)
+    humidity = known["mean_specific_humidity"].to_numpy()[:, None] * moist
+    runoff = np.maximum(rain - channels.pike_evaporation(rain, demand), 0.0) / 1e3 * area[:, None]
+    flow = np.cumsum(runoff, axis=1) / (weather.SECONDS_PER_DAY * weather.DAYS_PER_YEAR)
+    width, depth = channels.width_and_depth(flow)
+    names = table["dom_land_cover"].str.strip()
+    lower = {name.lower(): code for name, code in IGBP.items()}
+    unknown = sorted(set(names[~names.str.lower().isin(lower)]))
+    require(not unknown, f"dom_land_cover is '{unknown[0] if unknown else ''}'; it must be one of the IGBP legend.")
+    plants = legends.to_usgs(names.str.lower().map(lower).to_numpy(float), "igbp")
+    largest, change = table["lai_max"].to_numpy(), table["lai_diff"].to_numpy()
+    season = 0.5 * (1.0 - np.cos(2.0 * np.pi * (np.arange(1, 13) - 7) / 12))
+    leaves = np.stack([spread(np.maximum(largest - change * part, 0.0)) for part in season])
+    texture = table[["sand_frac", "silt_frac", "clay_frac"]].to_numpy()
+    texture = texture / texture.sum(axis=1, keepdims=True)
+    climate = climate_predictors(rain, warmth, humidity, demand)
+    return {
+        "active": np.isfinite(spread(area)),
+        "flow_direction": np.where(np.arange(BANDS) == BANDS - 1, 0, 1) * np.ones(shape),
+        "surface_altitude": spread(altitude),
+        "cell_area": spread(area),
+        "channel_length": spread(length),
+        "channel_width": spread(width),
+        "channel_depth": spread(depth),
+        "channel_bed_altitude": spread(altitude - VALLEY * slope[:, None] - depth),
+        "sand_fraction": spread(texture[:, 0]),
+        "clay_fraction": spread(texture[:, 2]),
+        "vegetation_class": spread(plants.astype(float)),
+        "leaf_area_index": leaves,
+        **{name: spread(values) for name, values in climate.items()},
+        "mean_altitude": spread(altitude),
+        "mean_slope": spread(slope),
+        "mean_clay_fraction": spread(known["mean_clay_fraction"].to_numpy()),
+        "mean_leaf_area_index": spread(known["mean_leaf_area_index"].to_numpy()),
+    }

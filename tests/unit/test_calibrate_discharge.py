@@ -1,0 +1,97 @@
+"""The job of `chase calibrate target=discharge`, with a reservoir in place of the whole model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import reservoir
+import small_case
+
+from chase_jax import calibrate_discharge, cli
+from chase_jax.calibration import free, hydrographs
+from chase_jax.io import domain_store, inputs, parameter_store, store
+
+DAYS = 64
+NAMES = "fit.parameters=[dcor,soil_conductivity_factor]"
+
+
+@pytest.fixture
+def words(tmp_path, monkeypatch):
+    base = small_case.write(tmp_path)
+    lines = [
+        {"gauge_id": "up", "x": 3500, "y": 2500, "area_km2": 8, "name": "Upper"},
+        {"gauge_id": "low", "x": 3500, "y": 500, "area_km2": 16, "name": "Corner"},
+        {"gauge_id": "silent", "x": 2500, "y": 500, "area_km2": 3, "name": "No record"},
+    ]
+    inputs.write_gauges(tmp_path / "gauges.csv", lines)
+    hidden = np.array([-0.6, 0.4])
+    flow = np.full((3, DAYS), np.nan)
+    flow[:2] = reservoir.discharge(hidden, DAYS)[0].T
+    time = pd.date_range("1990-01-05", periods=DAYS)
+    names = [line["gauge_id"] for line in lines]
+    store.write_dataset(inputs.observations(names, time, flow), tmp_path / "observations.nc", "A test")
+    days = lambda simulator: simulator._spans[-1].days  # noqa: E731
+    simulator = hydrographs.Simulator
+    monkeypatch.setattr(simulator, "run", lambda self, u: reservoir.discharge(u, days(self))[0])
+    monkeypatch.setattr(simulator, "run_with_slopes", lambda self, u: reservoir.discharge(u, days(self)))
+    monkeypatch.setattr(simulator, "repeated", lambda self, cycles: self.start)
+    return [*base, "target=discharge", "period.end=1990-03-09", "fit.prior=0", "fit.trials=20", NAMES]
+
+
+def test_hidden_parameters_are_found_judged_and_written(tmp_path, words, capsys):
+    assert cli.main(["calibrate", *words]) == 0
+    told = capsys.readouterr().out
+    assert "in the days fitted" in told
+    scores = pd.read_csv(tmp_path / "run" / "discharge.csv").set_index("gauge_id")
+    assert list(scores.index) == ["up", "low"]
+    assert (scores["nse_after_fitted"] > 0.9999).all()
+    assert (scores["nse_after_later"] > scores["nse_before_later"]).all()
+    place = domain_store.open_domain(tmp_path / "domain.nc")
+    found = parameter_store.read_parameters(tmp_path / "run" / "parameters.nc", place.grid, "D5")
+    table = pd.read_csv(tmp_path / "run" / "parameters.csv").set_index("parameter")
+    for name, unknown in (("dcor", -0.6), ("soil_conductivity_factor", 0.4)):
+        hidden = float(free.named(name, support="domain").transform.decode(np.array(unknown)))
+        np.testing.assert_allclose(found[name], hidden, rtol=1e-3)
+        assert table.loc[name, "low"] < hidden < table.loc[name, "high"]
+        np.testing.assert_allclose(table.loc[name, "after"], hidden, rtol=1e-3)
+    trials = pd.read_csv(tmp_path / "run" / "trials.csv")
+    assert trials["target"].min() < 1e-6 < trials["target"].iloc[0]
+
+
+def test_a_killed_search_ends_with_the_same_numbers(tmp_path, words, monkeypatch):
+    assert cli.main(["calibrate", *words]) == 0
+    whole = (tmp_path / "run" / "parameters.csv").read_bytes()
+    record, seen = calibrate_discharge._Trials._record, []
+
+    def killed(self, *given):
+        record(self, *given)
+        seen.append(given[0])
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(calibrate_discharge._Trials, "_record", killed)
+    with pytest.raises(KeyboardInterrupt):
+        cli.main(["calibrate", *words, "output.overwrite=true"])
+    monkeypatch.setattr(calibrate_discharge._Trials, "_record", record)
+    damaged = tmp_path / "run" / "trials" / "00001.nc"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    assert cli.main(["calibrate", *words, "resume=true"]) == 0
+    assert (tmp_path / "run" / "parameters.csv").read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["fit.parameters=[dcor,colour]"], "fit.parameters: colour; allowed are dcor"),
+        (["fit.parameters=[]"], "fit.parameters: none; allowed are dcor"),
+        (["period.end=1990-01-20"], "no gauge has 30 days of discharge"),
+        (["gauges.path=null"], "gauges.path is empty"),
+        (["observations.path=null"], "observations.path is empty"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused_in_one_line(words, capsys, more, told):
+    assert cli.main(["calibrate", *words, *more]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1

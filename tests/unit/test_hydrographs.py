@@ -1,0 +1,101 @@
+"""The target of a calibration on discharge, its derivatives, and the search."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reservoir
+import valley
+
+from chase_jax.calibration import free, hydrographs
+from chase_jax.checks import InputError
+from chase_jax.evaluation import metrics
+from chase_jax.model import adjustable, defaults
+
+DAYS = 200
+TRUTH = reservoir.unknowns_of(reservoir.RECESSION, reservoir.YIELD)
+
+
+def observed():
+    flow = reservoir.discharge(TRUTH, DAYS)[0]
+    flow[10:20, 0] = np.nan
+    return flow
+
+
+def goal(kind="flow", prior=0.0, start=(-0.5, 0.3)):
+    return hydrographs.Goal(observed(), kind, np.array(start), prior)
+
+
+def test_target_is_the_sum_of_one_less_skill():
+    at = np.array([-1.0, 0.2])
+    simulated = reservoir.discharge(at, DAYS)[0]
+    skill = np.asarray(metrics.nse(simulated, observed()))
+    np.testing.assert_allclose((goal().residuals(simulated, at) ** 2).sum(), (1.0 - skill).sum(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", hydrographs.FLOWS)
+def test_derivatives_of_residuals(kind):
+    target, at, step = goal(kind, prior=0.3), np.array([-1.0, 0.2]), 1e-6
+    exact = target.jacobian(*reservoir.discharge(at, DAYS))
+    for column, direction in enumerate(np.eye(2)):
+        up, down = (at + sign * step * direction for sign in (1.0, -1.0))
+        pair = [target.residuals(reservoir.discharge(u, DAYS)[0], u) for u in (up, down)]
+        np.testing.assert_allclose(exact[:, column], (pair[0] - pair[1]) / (2.0 * step), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", hydrographs.FLOWS)
+def test_search_finds_hidden_parameters_with_few_derivatives(kind):
+    runs = []
+
+    def run(unknowns, slopes):
+        runs.append(slopes)
+        flow, along = reservoir.discharge(unknowns, DAYS)
+        return flow, along if slopes else None
+
+    found, covariance = hydrographs.fit(run, goal(kind), 20)
+    np.testing.assert_allclose(reservoir.parameters(found), (reservoir.RECESSION, reservoir.YIELD), rtol=1e-3)
+    assert len(runs) <= 20
+    assert sum(runs) <= 4
+    assert (np.diag(covariance) > 0.0).all()
+
+
+def test_a_strong_prior_keeps_parameters_where_they_are():
+    def run(unknowns, slopes):
+        flow, along = reservoir.discharge(unknowns, DAYS)
+        return flow, along if slopes else None
+
+    free_fit, held = (hydrographs.fit(run, goal(prior=prior), 20)[0] for prior in (0.0, 1e6))
+    assert np.abs(held - [-0.5, 0.3]).max() < 1e-3 < np.abs(free_fit - [-0.5, 0.3]).max()
+
+
+def test_a_gauge_without_values_is_refused():
+    flow = observed()
+    flow[:, 1] = np.nan
+    with pytest.raises(InputError, match="must have values at every gauge"):
+        hydrographs.Goal(flow, "flow", np.zeros(2), 0.0)
+
+
+def test_a_factor_multiplies_what_is_there():
+    place = valley.valley()
+    before = defaults.parameters(place)
+    groups = jnp.asarray(np.arange(place.cells) % 2 - 1)  # half of the cells stay as they are
+    one = free.named("soil_conductivity_factor", support="class", group=groups)
+    np.testing.assert_allclose(one.transform.decode(one.encode(before)), 1.0, rtol=1e-12)
+    unknown = one.transform.encode(jnp.array([3.0]))
+    values = np.asarray(one.values(unknown, before))
+    np.testing.assert_allclose(values, np.where(groups == 0, 3.0, 1.0), rtol=1e-12)
+    after = one.decode(unknown, before)
+    ratio = np.asarray(after.land.soil.saturated_conductivity / before.land.soil.saturated_conductivity)
+    np.testing.assert_allclose(ratio, np.broadcast_to(values, ratio.shape), rtol=1e-12)
+    again = adjustable.adjusted(before, {"soil_conductivity_factor": values})
+    np.testing.assert_array_equal(again.land.soil.saturated_conductivity, after.land.soil.saturated_conductivity)
+
+
+@pytest.mark.parametrize("name", [*adjustable.VALUES, *adjustable.FACTORS])
+def test_every_parameter_is_found_again_within_its_bounds(name):
+    before = defaults.parameters(valley.valley())
+    one = free.named(name, support="domain")
+    assert one.groups(before) == 1
+    after = one.decode(one.encode(before) + 0.3, before)
+    where = (adjustable.VALUES | adjustable.FACTORS)[name]
+    assert where(after).shape == where(before).shape
+    assert (np.asarray(where(after)) > np.asarray(where(before))).all()
