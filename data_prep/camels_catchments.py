@@ -13,8 +13,10 @@ attributes of basins, but no maps. So a basin is constructed:
   flow that precipitation and demand let expect.
 * **Soil** has the basin's sand and clay, vegetation its dominant land cover (IGBP) and its leaf area, largest in July
   and smallest in January. Aquifers have the model's defaults.
-* **Weather.** Daily precipitation of the reanalysis, scaled to the mean of both products; what is missing is derived
-  (:mod:`data_prep.completion`). It belongs to the mean altitude; the model moves temperature from there to the bands.
+* **Weather.** The reanalysis drizzles. So what falls on its driest days is taken away until as many days of a year have
+  less than 1 mm as the stations' `low_prec_freq` tells, and the rest is scaled to the mean of both products (local
+  intensity scaling, schmidli2006). What is missing is derived (:mod:`data_prep.completion`). All of it belongs to the
+  mean altitude; the model moves temperature from there to the bands.
 * **Predictors** are those of the basin, with temperature, humidity and demand moved to the altitude of the band
   (Hargreaves' dependence on temperature).
 
@@ -46,6 +48,7 @@ PARTS = 3  # of aridity, and of the share of snow in each
 SPREAD, SPREAD_SIZE, SPREAD_POWER = 0.085, 9000.0, -0.4  # see the module
 VALLEY = 250.0  # m, a quarter of the width of a 1-km cell: height of the land above its river for a slope of 1
 RECORD = ("1989-01-01", "2010-12-31")
+CLIMATE = ("aridity", "frac_snow", "low_prec_freq")  # columns of the attributes that this recipe needs besides
 IGBP = {
     "Evergreen Needleleaf Forest": 1, "Evergreen Broadleaf Forest": 2, "Deciduous Needleleaf Forest": 3,
     "Deciduous Broadleaf Forest": 4, "Mixed Forests": 5, "Closed Shrublands": 6, "Open Shrublands": 7,
@@ -81,7 +84,7 @@ def prepare(
     names = {"forcing": "forcing.nc", "gauges": "gauges.csv", "observations": "observations.nc"}
     paths = {role: target / name for role, name in names.items()}
     every = camels_us.basins(data_root, progress)
-    table = camels_us.read_attributes(source / "attributes.csv").loc[list(every.gauge_id)]
+    table = camels_us.read_attributes(source / "attributes.csv", CLIMATE).loc[list(every.gauge_id)]
     chosen = draw(table, basins, seed)
     given = pd.DatetimeIndex(every.time)
     first, last = (np.datetime64(day) for day in RECORD)
@@ -186,6 +189,20 @@ def band_altitudes(table: pd.DataFrame, area: np.ndarray) -> np.ndarray:
     return np.maximum(table["elev_mean"].to_numpy()[:, None] + spread[:, None] * shape, 0.0)
 
 
+def without_drizzle(rain: np.ndarray, dry_share: np.ndarray) -> np.ndarray:
+    """Precipitation (basin, time) that is zero on the driest days of every basin, in the unit it came in.
+
+    Args:
+        rain (basin, time): Precipitation.
+        dry_share (basin,): Share of the days that are dry, 1.
+
+    Source:
+        schmidli2006 (frequency of wet days by a threshold of each place).
+    """
+    least = np.stack([np.quantile(one, share) for one, share in zip(rain, dry_share, strict=True)])
+    return np.where(rain > least[:, None], rain, 0.0)
+
+
 def make_weather(
     every: Basins,
     chosen: np.ndarray,
@@ -207,8 +224,8 @@ def make_weather(
     assert every.precipitation is not None  # noqa: S101  the reader of these data gives it
     days = np.searchsorted(pd.DatetimeIndex(every.time), time)
     means = every.predictors["mean_precipitation"].to_numpy()[chosen]
-    whole = every.precipitation[chosen].mean(axis=1) * camels_us.YEAR
-    rain = every.precipitation[chosen][:, days] * (means / whole)[:, None] / weather.SECONDS_PER_DAY
+    daily = without_drizzle(every.precipitation[chosen], table["low_prec_freq"].to_numpy() / camels_us.YEAR)
+    rain = daily[:, days] * (means / (daily.mean(axis=1) * camels_us.YEAR))[:, None] / weather.SECONDS_PER_DAY
     nearest = np.abs(np.arange(place.y.size)[:, None] - place.row[None, :]).argmin(axis=1)
     middle = xr.DataArray(every.latitude[chosen], dims="basin")
     altitude = xr.DataArray(table["elev_mean"].to_numpy(), dims="basin")

@@ -26,7 +26,7 @@ become columns of 0 and 1. Gaps (depth of roots, porosity of rocks) stay gaps.
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -96,20 +96,24 @@ def basins(data_root: pathlib.Path, progress: Callable[[str], None] = lambda mes
     )
 
 
-def read_attributes(path: pathlib.Path) -> pd.DataFrame:
+def read_attributes(path: pathlib.Path, more: Sequence[str] = ()) -> pd.DataFrame:
     """The attributes indexed by gauge_id; numbers as numbers, identifiers and classes as text.
+
+    Args:
+        path: The table.
+        more: Further columns of numbers that are needed.
 
     Raises:
         InputError: If a column is missing, an identifier is there twice, or text stands where a number must.
     """
     require(path.is_file(), f"{path}: no such file.")
     table = pd.read_csv(path, dtype=str)
-    absent = [name for name in (*NEEDED, *EXTENDED.values(), *CLASSES.values()) if name not in table]
+    absent = [name for name in (*NEEDED, *EXTENDED.values(), *CLASSES.values(), *more) if name not in table]
     require(not absent, f"{path}: line 1: the columns {', '.join(absent[:5])} are missing.")
     twice = table["gauge_id"][table["gauge_id"].duplicated()]
     require(twice.empty, f"{path}: gauge_id {twice.iloc[0] if len(twice) else ''} is there twice; remove one line.")
     table = table.set_index("gauge_id")
-    for name in dict.fromkeys((*NEEDED[1:], *EXTENDED.values())):
+    for name in dict.fromkeys((*NEEDED[1:], *EXTENDED.values(), *more)):
         numbers = pd.to_numeric(table[name], errors="coerce")
         wrong = table.index[numbers.isna() & table[name].notna()]
         require(

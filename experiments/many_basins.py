@@ -26,6 +26,7 @@ from chase_jax.signatures import validation
 from data_prep import camels_catchments, camels_us
 
 RUN_IN, PERIODS = "1989-01-01", {"calibration": ("1991-01-01", "2000-12-31"), "later": ("2001-01-01", "2010-12-31")}
+CYCLES = 6  # repetitions of the two years of run-in from a cold start
 FOLDER = pathlib.Path("runs/many_basins")
 COLOURS = {"default": "#999999", "calibrated": "#0072B2"}
 SATISFACTORY = 0.5  # 1, monthly skill that the paper counts as satisfactory
@@ -63,6 +64,7 @@ def predict(folder: pathlib.Path, data: pathlib.Path, raw: pathlib.Path) -> tupl
 def simulate(folder: pathlib.Path, inputs: dict[str, str], span: tuple[str, str], parameters: str) -> pd.DataFrame:
     """Scores of a run, made if it is not there."""
     values = {**inputs, "period.start": span[0], "period.end": span[1], "period.warmup_start": RUN_IN}
+    values["period.warmup_cycles"] = str(CYCLES) if span == PERIODS["calibration"] else "1"
     values |= {"parameters.path": parameters} if parameters else {}
     words = [f"{key}={value}" for key, value in values.items()] + [f"output.directory={folder}"]
     settings = config.compose({}, words=words)
@@ -110,7 +112,8 @@ def main(words: list[str]) -> pd.DataFrame:
     given = [f"{key}={value}" for key, value in inputs.items() if key in ("domain.path", "forcing.path")]
     given += [f"maps.path={maps}", f"maps.interval_days={interval}", f"period.start={start}", f"period.end={end}"]
     target = FOLDER / f"calibration_{'_'.join(words).replace('=', '_') or 'default'}"
-    given += [f"period.warmup_start={RUN_IN}", f"output.directory={target}", "resume=true", *words]
+    given += [f"period.warmup_start={RUN_IN}", f"fit.spinup_cycles={2 * CYCLES}", f"output.directory={target}"]
+    given += ["resume=true", *words]
     print(calibrate.run(config.check(config.compose({}, "calibrate", given))))
     rows = []
     for period, span in PERIODS.items():
