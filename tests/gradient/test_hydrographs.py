@@ -1,0 +1,47 @@
+"""Derivatives of daily discharge by parameters and factors of the whole model against differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import twin_case
+
+from chase_jax.calibration import free, hydrographs, trial
+from chase_jax.io import domain_store, forcing_store
+from chase_jax.model import adjustable
+from chase_jax.model.chase import Chase
+from chase_jax.model.initial import initial_state
+
+STEPS = (1e-3, 1e-4, 1e-5)  # of an unknown; the best one counts
+
+
+@pytest.mark.slow
+def test_discharge_by_every_parameter_and_factor(tmp_path):
+    twin_case.write_inputs(tmp_path)
+    place = domain_store.open_domain(tmp_path / "domain.nc")
+    model = Chase.default(place)
+    altitude = np.asarray(place.surface_altitude)
+
+    def span(first, last):
+        reader = forcing_store.open_forcing(tmp_path / "forcing.nc", place.grid, altitude, first, last)
+        return trial.spans(lambda day, count: reader.read(day, count, padded=31), reader.dates.size)
+
+    names = (*adjustable.VALUES, *adjustable.FACTORS)
+    sought = {name: free.named(name, support="domain") for name in names}
+    gauges = np.array([int(place.cells) - 1, 5])
+    spans = span("1990-04-01", "1990-04-30"), span("1990-05-01", "1990-06-15")
+    simulator = hydrographs.Simulator(model, sought, gauges, initial_state(model), *spans)
+    at = simulator.encode()
+    at[names.index("bypass_fraction")] = -2.0  # off its bound, where it has an effect
+    discharge, slopes = simulator.run_with_slopes(at)
+    np.testing.assert_allclose(discharge, simulator.run(at), rtol=1e-12)
+    assert slopes.shape == (len(names), 46, 2)
+    for row, name in enumerate(names):
+        size = np.abs(slopes[row]).max()
+        assert size > 0.0, name
+        direction = np.eye(len(names))[row]
+        off = []
+        for step in STEPS:
+            up, down = (simulator.run(at + sign * step * direction) for sign in (1.0, -1.0))
+            off.append(np.abs((up - down) / (2.0 * step) - slopes[row]).max() / size)
+        assert min(off) < 1e-4, (name, off)
