@@ -34,7 +34,6 @@ NAMES = {
     "runoff_depth": ("runoff_depth",),
     "baseflow_index": ("baseflow_index",),
 }
-PARAMETER_OF = {"runoff_depth": "dcor", "baseflow_index": "baseflow_factor"}
 CHECKED, STEPS = 16, (1e-4, 1e-5)  # cells of a check, and steps of an unknown, of which the better one counts
 UNUSED_INTERVAL = 3  # days, where no baseflow index is sought
 
@@ -82,6 +81,7 @@ def run(settings: Any) -> str:
         require(
             interval % 2 == 1 and 3 <= interval <= 11, f"maps.interval_days is {interval}; allowed are 3, 5, 7, 9, 11."
         )
+        _parameters_of(settings)  # refused before anything is written
         facts |= {"input.maps": store.sha256(store.local_path(settings.maps.path, "maps.path"))}
         folder.begin(facts, config.dump(settings))
         return _Job(settings, folder, given, maps, interval, asked).run()
@@ -102,7 +102,8 @@ def check(settings: Any) -> str:
         cells = columns.calibrated_cells(given.domain)
         cells = cells[np.linspace(0, cells.size - 1, min(cells.size, CHECKED)).astype(int)]
         small = columns.closed(model, cells)
-        parameters = [free.dcor(settings.physics.dcor_form), free.baseflow_factor()]
+        sought = _parameters_of(settings)
+        parameters = [free.named(name, settings.physics.dcor_form) for name in sought.values()]
         period = workflows.span(given.forcing, cells)
         run_in = workflows.span(given.warmup, cells) if given.warmup else period
         interval = settings.maps.interval_days or UNUSED_INTERVAL
@@ -111,8 +112,8 @@ def check(settings: Any) -> str:
         state = initial_state(small)
         outcome = simulator.run_with_slopes(at, state)[0]
         assert outcome.slopes is not None  # noqa: S101  asked for
-        lines = [f"{'parameter':<18} {'signature':<16} {'derivative':>12} {'disagreement':>13}"]
-        for row, target in enumerate(("dcor", "baseflow_factor")):
+        lines = [f"{'parameter':<28} {'signature':<16} {'derivative':>12} {'disagreement':>13}"]
+        for row, target in enumerate(sought.values()):
             pair: dict[str, list[Any]] = {}
             for step in STEPS:
                 up, down = (simulator.run(at.at[row].add(s), state)[0] for s in (step, -step))
@@ -122,11 +123,21 @@ def check(settings: Any) -> str:
                 exact = outcome.slopes[row, column]
                 size = max(float(np.abs(exact).max()), 1e-12)
                 off = np.min(np.abs(np.stack(pair[name]) - exact), axis=0).max() / size
-                lines.append(f"{target:<18} {name:<16} {np.median(np.abs(exact)):>12.4g} {off:>13.2g}")
+                lines.append(f"{target:<28} {name:<16} {np.median(np.abs(exact)):>12.4g} {off:>13.2g}")
         bad = ~np.isfinite(outcome.slopes).all(axis=(0, 1))
         told = f"{int(bad.sum())} of {cells.size} cells have a derivative that is no number"
         where = f", the first at {given.domain.grid.place(int(cells[np.argmax(bad)]))}" if bad.any() else ""
         return "\n".join([*lines, told + where])
+
+
+def _parameters_of(settings: Any) -> dict[str, str]:
+    """The parameter that is to meet each signature."""
+    found = {"runoff_depth": settings.fit.runoff_depth_by, "baseflow_index": settings.fit.baseflow_index_by}
+    require(
+        found["runoff_depth"] != found["baseflow_index"],
+        f"fit.runoff_depth_by and fit.baseflow_index_by are both {found['runoff_depth']}; name two parameters.",
+    )
+    return found
 
 
 class _Job:
@@ -191,16 +202,12 @@ class _Job:
 
     def _free(self, cells: np.ndarray | None) -> list[Free]:
         """The free parameters; of closed columns in every cell, of the whole model in `cells`."""
-        made = {
-            "runoff_depth": lambda: free.dcor(self.settings.physics.dcor_form),
-            "baseflow_index": free.baseflow_factor,
-        }
-        found = [made[name]() for name in self.names]
+        form, sought = self.settings.physics.dcor_form, _parameters_of(self.settings)
         if cells is None:
-            return found
+            return [free.named(sought[name], form) for name in self.names]
         group = np.full(self.model.domain.cells, -1, np.int32)
         group[cells] = np.arange(cells.size)
-        return [Free(one.where, one.transform, "class", jnp.asarray(group)) for one in found]
+        return [free.named(sought[name], form, "class", jnp.asarray(group)) for name in self.names]
 
     def _simulator(self, model: Chase, parameters: list[Free], cells: np.ndarray | None) -> Simulator:
         """A model ready for trials under the weather of the period, after that of the run-in."""
@@ -308,9 +315,12 @@ class _Job:
         folder, domain = self.folder, self.given.domain
         values = {name: np.asarray(value) for name, value in self.given.parameters.items()}
         for row, (name, one) in enumerate(zip(self.names, self._free(None), strict=True)):
-            full = np.array(one.where(self.model.parameters))
-            full[self.cells] = np.asarray(one.transform.decode(jnp.asarray(verified.unknowns[row])))
-            values[PARAMETER_OF[name]] = full
+            label = _parameters_of(self.settings)[name]
+            kept = np.ones(domain.cells) if one.relative else np.asarray(one.where(self.model.parameters))
+            full = np.array(values.get(label, kept))
+            found = np.asarray(one.transform.decode(jnp.asarray(verified.unknowns[row])))
+            full[self.cells] = full[self.cells] * found if one.relative else found
+            values[label] = full
         form = self.settings.physics.dcor_form
         parameter_store.write_parameters(folder.path / PARAMETERS, values, domain.grid, form, "Calibrated parameters")
 
@@ -323,8 +333,9 @@ class _Job:
         if fit.jacobian is not None:
             able = cellwise.identifiable(self._free(None), fit, self.goal)
             for row, name in enumerate(self.names):
-                maps[f"{PARAMETER_OF[name]}_identifiable"] = self._on_cells(able[row].astype(float))
-                told.append(f"{PARAMETER_OF[name]} identifiable in {100.0 * able[row].mean():.1f} % of the cells")
+                maps[f"{name}_identifiable"] = self._on_cells(able[row].astype(float))
+                label = _parameters_of(self.settings)[name]
+                told.append(f"{label} identifiable in {100.0 * able[row].mean():.1f} % of the cells")
         dataset = frame(domain.grid)
         for name, value in maps.items():
             dataset[name] = map_of(domain.grid, value)

@@ -313,6 +313,16 @@ class Fit:
         "differences alone",
         ("always", "first", "never"),
     )
+    runoff_depth_by: str = key(
+        "dcor",
+        "parameter that is to meet the runoff depth; the paper's, or the one that decides on transpiration",
+        ("dcor", "stomatal_resistance_factor"),
+    )
+    baseflow_index_by: str = key(
+        "baseflow_factor",
+        "parameter that is to meet the baseflow index; the paper's, or another that divides water by its way",
+        ("baseflow_factor", "dcor", "bypass_fraction"),
+    )
     trials: int = key(12, "most trials: of a parameter with method=standard, of all with method=gradient", low=1)
     sweeps: int = key(1, "how often method=standard goes through the parameters; the paper does it once", low=1)
     spinup_cycles: int = key(3, "repetitions of the run-in before the first trial", low=1)

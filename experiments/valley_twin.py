@@ -115,7 +115,7 @@ def main(words: list[str]) -> pd.DataFrame:
     sure = None
     if kept:
         report = xr.load_dataset(kept[0])
-        sure = np.stack([report[f"{name}_identifiable"].values == 1.0 for name in PARAMETERS])
+        sure = np.stack([report[f"{name}_identifiable"].values == 1.0 for name in SIGNATURES])
     return pd.DataFrame({name: score(folder, base, sure) for name, folder in folders.items()}).T
 
 

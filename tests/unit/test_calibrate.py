@@ -6,6 +6,7 @@ import csv
 import os
 import signal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -96,8 +97,23 @@ def test_it_writes_what_the_contract_says(tmp_path, capsys, method):
     with xr.open_dataset(tmp_path / "run" / "calibration.nc") as report:
         status = place.grid.pack(report["calibration_status"].values)
         assert report["runoff_depth"].attrs["units"] == "kg m-2 year-1"
-        assert ("dcor_identifiable" in report) == (method == "gradient")
+        assert ("runoff_depth_identifiable" in report) == (method == "gradient")
     np.testing.assert_array_equal(status[sought], cellwise.MET)
+
+
+def test_another_parameter_may_meet_the_index(tmp_path):
+    assert cli.main(["calibrate", *maps(tmp_path), "fit.baseflow_index_by=bypass_fraction"]) == 0
+    place, found = read(tmp_path)
+    sought = np.isin(np.arange(place.cells), cellwise_cells(place))
+    assert set(found) == {"dcor", "bypass_fraction"}
+    np.testing.assert_allclose(found["bypass_fraction"][sought], HIDDEN[1], rtol=0.1)
+
+
+def test_one_parameter_cannot_meet_both(tmp_path, capsys):
+    words = [*maps(tmp_path), "fit.baseflow_index_by=dcor"]
+    assert cli.main(["calibrate", *words]) == 2
+    assert "fit.runoff_depth_by and fit.baseflow_index_by are both dcor" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "parameters.nc").exists()
 
 
 def cellwise_cells(place):
@@ -222,21 +238,35 @@ def test_wrong_input_is_refused_in_one_line(tmp_path, capsys, edit, words, told)
     assert not (tmp_path / "run" / "parameters.nc").exists()
 
 
-def test_one_map_is_enough_for_its_own_parameter(tmp_path, capsys, monkeypatch):
-    class Alone(StandIn):
-        def run(self, unknowns, state, slopes=False):
-            dcor = self.free[0].transform.decode(jnp.asarray(unknowns[0]))
-            found = np.stack([np.asarray(200.0 + 700.0 * dcor), np.zeros(dcor.shape)])
-            along = None
-            if slopes:
-                along = np.zeros((1, *found.shape))
-                along[0, 0] = 700.0 * np.asarray(dcor * (1.0 - dcor))
-            if self.free[0].group is not None:
-                found = found[:, np.maximum(self.free[0].group, 0)]
-            return Outcome(*found, np.zeros(found.shape[1]), np.array(1.0), along), state
+class Alone(StandIn):
+    """A stand-in with one parameter, whose runoff grows with it along a line."""
 
+    def run(self, unknowns, state, slopes=False):
+        value, along = jax.jvp(
+            lambda u: self.free[0].transform.decode(u), (jnp.asarray(unknowns[0]),), (jnp.ones(unknowns.shape[1]),)
+        )
+        found = np.stack([np.asarray(200.0 + 700.0 * value), np.zeros(value.shape)])
+        slope = np.zeros((1, *found.shape))
+        slope[0, 0] = 700.0 * np.asarray(along)
+        if self.free[0].group is not None:
+            found = found[:, np.maximum(self.free[0].group, 0)]
+        return Outcome(*found, np.zeros(found.shape[1]), np.array(1.0), slope if slopes else None), state
+
+
+def test_one_map_is_enough_for_its_own_parameter(tmp_path, monkeypatch):
     monkeypatch.setattr(calibrate, "Simulator", Alone)
     edit = lambda data: data.drop_vars("baseflow_index")  # noqa: E731
     assert cli.main(["calibrate", *maps(tmp_path, edit), "target=runoff_depth"]) == 0
     _, found = read(tmp_path)
     assert set(found) == {"dcor"}
+
+
+def test_a_factor_that_is_found_multiplies_the_one_that_was_given(tmp_path, monkeypatch):
+    monkeypatch.setattr(calibrate, "Simulator", Alone)
+    words = [*maps(tmp_path), "target=runoff_depth", "fit.runoff_depth_by=stomatal_resistance_factor"]
+    assert cli.main(["calibrate", *words, "parameters.stomatal_resistance_factor=2.0"]) == 0
+    place, found = read(tmp_path)
+    sought = np.isin(np.arange(place.cells), cellwise_cells(place))
+    hidden = (StandIn.values(*HIDDEN)[0] - 200.0) / 700.0
+    np.testing.assert_allclose(found["stomatal_resistance_factor"][sought], 2.0 * hidden, rtol=0.02)
+    np.testing.assert_array_equal(found["stomatal_resistance_factor"][~sought], 2.0)
