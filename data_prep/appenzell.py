@@ -67,7 +67,7 @@ def prepare(
         f"shortwave down {light:.0f} W m-2\nsoil and vegetation: the model's defaults"
     )
     title = "Sitter at Appenzell, 500 m"
-    return paths | outputs.write_domain(domain, target, title, corrections, report, progress)
+    return paths | outputs.write_domain(domain, outputs.Account(target, title, corrections, report, progress))
 
 
 def build_fields(source: pathlib.Path, mended: pathlib.Path | None = None, method: str = "largest"):

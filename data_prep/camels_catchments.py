@@ -111,7 +111,9 @@ def prepare(
     drawn = ", ".join(every.gauge_id[k] for k in chosen)
     report = f"{chosen.size} catchments of {BANDS} bands, drawn with seed {seed}: {drawn}"
     title = f"{chosen.size} catchments of CAMELS-US"
-    return paths | outputs.write_domain(domain, target, title, hydrography.Corrections(), report, progress)
+    return paths | outputs.write_domain(
+        domain, outputs.Account(target, title, hydrography.Corrections(), report, progress)
+    )
 
 
 def draw(table: pd.DataFrame, basins: int, seed: int) -> np.ndarray:

@@ -203,7 +203,7 @@ def prepare(
     domain = outputs.domain_dataset(fields, place.x, place.y, place.crs)
     text = "\n".join([report, *told, *lacking])
     title = f"Region of China, {resolution / 1e3:g} km"
-    return paths | outputs.write_domain(domain, target, title, corrections, text, progress)
+    return paths | outputs.write_domain(domain, outputs.Account(target, title, corrections, text, progress))
 
 
 def survey(source: pathlib.Path) -> tuple[dict[str, list[pathlib.Path]], list[str]]:
@@ -437,15 +437,30 @@ def _soil_and_plants(place: Place, held: dict[str, list[pathlib.Path]], legend: 
             found[name] = _onto(gridded.read("aquifer", quantity, path, None, _around(place)), place)
     if held["land_cover"]:
         found["vegetation_class"] = _land_cover(held["land_cover"], place, legend)
-    path = _holder(held["leaf_area"], "leaf_area", "leaf_area_index")
-    if path is not None:
-        array = gridded.read("leaf_area", "leaf_area_index", path, None, _around(place))
-        months = gridded.calendar_months(array, path)
-        flat = array.isel(time=0, drop=True)
-        leaves = np.stack([_onto(flat.copy(data=month), place) for month in months])
-        found["leaf_area_index"] = np.maximum(leaves, LEAST_LEAF_AREA)
+    if held["leaf_area"]:
+        _holder(held["leaf_area"], "leaf_area", "leaf_area_index")
+        found["leaf_area_index"] = _leaf_area(held["leaf_area"], place)
         found["mean_leaf_area_index"] = found["leaf_area_index"].mean(axis=0)
     return found
+
+
+def _leaf_area(files: list[pathlib.Path], place: Place) -> np.ndarray:
+    """Leaf area (month, row, column) of files of several years or of tiles side by side, their mean where they meet."""
+    total, number = np.zeros((12, *place.shape)), np.zeros(place.shape, int)
+    region = _around(place)
+    for path in files:
+        if not gridded.reaches("leaf_area", "leaf_area_index", path, region):
+            continue
+        array = gridded.read("leaf_area", "leaf_area_index", path, None, region)
+        flat = array.isel(time=0, drop=True)
+        months = [flat.copy(data=month) for month in gridded.calendar_months(array, path)]
+        maps = np.stack([gridded.onto(month, place.x, place.y, place.crs, path, partly=True) for month in months])
+        known = np.isfinite(maps).all(axis=0)
+        total[:, known] += maps[:, known]
+        number += known
+    require(bool(number.any()), f"{files[0].parent}: the leaf area does not reach into the region.")
+    mean = np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    return np.maximum(rasters.fill_nearest(mean), LEAST_LEAF_AREA)
 
 
 def _holder(files: list[pathlib.Path], source: str, quantity: str) -> pathlib.Path | None:

@@ -102,7 +102,7 @@ def prepare(
     report = f"climate and large relief: {climate.source}\n{report}"
     store.write_dataset(domain, target / outputs.DOMAIN, title)
     del domain, place, forcing  # reading it back takes as much memory again
-    return paths | outputs.describe_domain(target, title, corrections, report, progress)
+    return paths | outputs.describe_domain(outputs.Account(target, title, corrections, report, progress))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ AXES = {
 EVEN = 1e-3  # spacings, by which a point of an axis may lie off
 HOURS = 24
 OCEAN, INLAND = (247, -9), (255, -1)  # codes of MERIT Hydro, by the type of its files
+UNDEFINED = 1e19  # from here on values are those that netCDF writes where nothing was written
+PACKED = 1e-4  # 1, of a largest value, that packing may add to it
+MOST_MONTHS, MOST_DAYS = 12, 366  # numbers of calendar months and of days of the year
 
 
 @functools.cache
@@ -77,6 +80,18 @@ def read(
         require(bool(array.size), f"{path}: does not reach into {region} (south, north, west, east).")
     array.attrs = {"units": entry["units"]}
     return array.rename(quantity)
+
+
+def reaches(source: str, quantity: str, path: pathlib.Path, region: tuple[float, float, float, float]) -> bool:
+    """Whether a netCDF file holds a quantity of a source within a region (south, north, west, east edge, degree)."""
+    with rasters.open_netcdf(path) as dataset:
+        if not any(name in dataset for name in catalog()[source]["quantities"][quantity]["variables"]):
+            return False
+        axes = [next((dataset[name].values for name in AXES[axis] if name in dataset), None) for axis in ("lat", "lon")]
+    if any(axis is None for axis in axes):
+        return True  # for the reader to tell what is wrong
+    places = axes[0], (np.asarray(axes[1], float) + 180.0) % 360.0 - 180.0
+    return all(_within(np.asarray(p), e).size for p, e in zip(places, (region[:2], region[2:]), strict=True))
 
 
 def _within(axis: np.ndarray, edges: tuple[float, ...]) -> np.ndarray:
@@ -133,7 +148,14 @@ def _from_netcdf(
         coordinates = {axis: array[name].values for name, axis in found.items()}
     if "missing" in entry:
         values = np.where(np.isclose(values, entry["missing"]), np.nan, values)
-    result = xr.DataArray(values * factor + offset, coordinates, [found[str(d)] for d in array.dims])
+    values = np.where(np.abs(values) < UNDEFINED, values * factor + offset, np.nan)
+    largest, most = float(np.nanmax(values, initial=-np.inf)), entry.get("most", np.inf)
+    require(
+        largest <= most * (1.0 + PACKED),
+        f"{path}: variable {names[0]}: must be at most {most} ({entry['units']}), but reaches {largest:g}; state its "
+        "unit and its scale_factor in the file.",
+    )
+    result = xr.DataArray(values, coordinates, [found[str(d)] for d in array.dims])
     return result.transpose(*[axis for axis in ("time", "lat", "lon") if axis in wanted])
 
 
@@ -199,7 +221,7 @@ def calendar_months(array: xr.DataArray, path: pathlib.Path) -> np.ndarray:
     """Means of the calendar months (month, lat, lon) over all years of monthly or denser values.
 
     Args:
-        array (time, lat, lon): Values; times are dates, or the numbers of the months.
+        array (time, lat, lon): Values; times are dates, or the numbers of the months or of the days of the year.
         path: The file, for messages.
 
     Raises:
@@ -207,6 +229,8 @@ def calendar_months(array: xr.DataArray, path: pathlib.Path) -> np.ndarray:
     """
     stamps = array.time.values
     dates = np.issubdtype(stamps.dtype, np.datetime64)
+    if not dates and MOST_MONTHS < stamps.max() <= MOST_DAYS:
+        stamps, dates = np.datetime64("2001-01-01") + (stamps.astype(int) - 1).astype("m8[D]"), True
     month = pd.DatetimeIndex(stamps).month.to_numpy() if dates else stamps.astype(int)
     lacking = sorted(set(range(1, 13)) - set(month.tolist()))
     require(not lacking, f"{path}: axis time: must hold all calendar months, but lacks {lacking}.")
@@ -215,7 +239,9 @@ def calendar_months(array: xr.DataArray, path: pathlib.Path) -> np.ndarray:
         return np.stack([np.nanmean(array.values[month == number], axis=0) for number in range(1, 13)])
 
 
-def onto(array: xr.DataArray, x: np.ndarray, y: np.ndarray, crs: str, path: pathlib.Path) -> np.ndarray:
+def onto(
+    array: xr.DataArray, x: np.ndarray, y: np.ndarray, crs: str, path: pathlib.Path, partly: bool = False
+) -> np.ndarray:
     """A map brought to a projected grid (row, column): bilinear, with the nearest valid value where there is none.
 
     Args:
@@ -224,18 +250,28 @@ def onto(array: xr.DataArray, x: np.ndarray, y: np.ndarray, crs: str, path: path
         y (row,): Northing of the cell centers, m.
         crs: The projection in any form that PROJ reads.
         path: The file, for messages.
+        partly: Whether the map may cover a part of the grid, as a tile does; the rest is NaN.
 
     Raises:
-        InputError: If the map does not cover the grid.
+        InputError: If the map does not cover the grid, or holds no value there.
     """
-    grid = Grid(x, y, pyproj.CRS.from_user_input(crs).to_cf())
-    require(bool(np.isfinite(array.values).any()), f"{path}: holds no value where the grid is.")
+    known = bool(np.isfinite(array.values).any())
+    require(known or partly, f"{path}: holds no value where the grid is.")
+    projection, inside = pyproj.CRS.from_user_input(crs).to_cf(), np.ones((len(y), len(x)), bool)
+    if partly:
+        lon, lat = pyproj.Transformer.from_crs(crs, 4326, always_xy=True).transform(*np.meshgrid(x, y))
+        for axis, place in (("lat", lat), ("lon", lon)):
+            tick = np.sort(array[axis].values)
+            half = 0.5 * (tick[-1] - tick[0]) / max(tick.size - 1, 1)
+            inside &= (place >= tick[0] - half) & (place <= tick[-1] + half)
+        if not (known and inside.any()):
+            return np.full(inside.shape, np.nan)
+    grid = Grid(x, y, projection, *np.nonzero(inside))
     filled = array.copy(data=rasters.fill_nearest(array.values))
     filled["lat"].attrs["units"], filled["lon"].attrs["units"] = "degrees_north", "degrees_east"
     every = np.ones(filled.shape, bool)
     rows, columns, points, weights = regrid.bilinear(filled.to_dataset(name="map"), ("lat", "lon"), every, grid, path)
-    values = weights @ filled.values[rows, columns].ravel()[points]
-    return grid.unpack(values)
+    return grid.unpack(weights @ filled.values[rows, columns].ravel()[points])
 
 
 def merit_directions(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -95,7 +95,7 @@ def prepare(
     depth = np.nanmean(discharge) * YEAR / (float(str(gauge["area_km2"])) * 1e3)
     report += f"\n{means}\nobserved runoff depth {time[0]:%Y} to {time[-1]:%Y}: {depth:.0f} mm per year\n"
     title = f"Upper Moselle at Perl, {resolution / 1e3:g} km"
-    return paths | outputs.write_domain(domain, target, title, corrections, report, progress)
+    return paths | outputs.write_domain(domain, outputs.Account(target, title, corrections, report, progress))
 
 
 def read_weather(source: pathlib.Path) -> xr.Dataset:

@@ -47,7 +47,9 @@ def prepare(
     progress("domain: terrain, drainage, lake")
     domain, corrections, report = build_domain(source, mended, method)
     title = "Nam Co, Tibet, 1 km"
-    return outputs.write_domain(domain, pathlib.Path(output_directory), title, corrections, report, progress)
+    return outputs.write_domain(
+        domain, outputs.Account(pathlib.Path(output_directory), title, corrections, report, progress)
+    )
 
 
 def level_surface(altitude: np.ndarray) -> np.ndarray:

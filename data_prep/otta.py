@@ -46,7 +46,9 @@ def prepare(
     progress("domain: drainage, lakes, glaciers, channels")
     domain, corrections, report = build_domain(source, mended)
     title = "Otta and neighbours, Norway, 1 km"
-    return outputs.write_domain(domain, pathlib.Path(output_directory), title, corrections, report, progress)
+    return outputs.write_domain(
+        domain, outputs.Account(pathlib.Path(output_directory), title, corrections, report, progress)
+    )
 
 
 def build_domain(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -85,23 +86,31 @@ def domain_dataset(fields: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarra
     return inputs.raster(masked, x, y, crs)
 
 
-def write_domain(
-    domain: xr.Dataset,
-    target: pathlib.Path,
-    title: str,
-    corrections: hydrography.Corrections,
-    report: str,
-    progress: Callable[[str], None],
-) -> dict[str, pathlib.Path]:
+@dataclass
+class Account:
+    """What is told of a domain, and where.
+
+    Attributes:
+        target: Folder to write to; gauges.csv and files of weather, forcing*.nc, may stand there.
+        title: Title of the file and of the figures.
+        corrections: What was changed in the drainage.
+        report: Lines for preparation.txt.
+        progress: Called with a line of text at every stage.
+    """
+
+    target: pathlib.Path
+    title: str
+    corrections: hydrography.Corrections
+    report: str
+    progress: Callable[[str], None]
+
+
+def write_domain(domain: xr.Dataset, account: Account) -> dict[str, pathlib.Path]:
     """Write domain.nc, reports, figures, and attributes.csv of the gauges; read the domain as the model does.
 
     Args:
         domain: Result of :func:`domain_dataset`.
-        target: Folder to write to; gauges.csv and files of weather, forcing*.nc, may stand there.
-        title: Title of file and figure.
-        corrections: What was changed in the drainage.
-        report: Lines for preparation.txt.
-        progress: Called with a line of text at every stage.
+        account: What is told of it.
 
     Returns:
         Path of every file by its role.
@@ -109,32 +118,23 @@ def write_domain(
     Raises:
         InputError: If the model would not accept the domain.
     """
-    store.write_dataset(domain, target / DOMAIN, title)
-    return describe_domain(target, title, corrections, report, progress)
+    store.write_dataset(domain, account.target / DOMAIN, account.title)
+    return describe_domain(account)
 
 
-def describe_domain(
-    target: pathlib.Path,
-    title: str,
-    corrections: hydrography.Corrections,
-    report: str,
-    progress: Callable[[str], None],
-) -> dict[str, pathlib.Path]:
+def describe_domain(account: Account) -> dict[str, pathlib.Path]:
     """What :func:`write_domain` does once domain.nc is written, for recipes that can spare no memory for it any more.
 
     Args:
-        target: Folder that holds domain.nc.
-        title: Title of the figures.
-        corrections: What was changed in the drainage.
-        report: Lines for preparation.txt.
-        progress: Called with a line of text at every stage.
+        account: What is told of the domain.
     """
+    target, title = account.target, account.title
     names = {"domain": DOMAIN, "corrections": "corrections.csv", "report": "preparation.txt"}
     paths = {role: target / name for role, name in names.items()}
     built = domain_store.open_domain(paths["domain"])
     tree = built.drainage
     columns = ["kind", "row", "column", "before", "after", "upstream_area_km2", "reason"]
-    table = pd.DataFrame(corrections.rows, columns=columns)
+    table = pd.DataFrame(account.corrections.rows, columns=columns)
     store.write_text(table.to_csv(index=False), paths["corrections"])
     area = np.asarray(built.cell_area)
     text = (
@@ -142,10 +142,10 @@ def describe_domain(
         f"{int(tree.sink.sum())} inland sinks; lakes: {np.unique(built.lake_index[built.lake_index > 0]).size}, "
         f"{built.lakes.cell.size} cells of them in patches; glaciers: "
         f"{float((np.asarray(built.glacier_fraction) * area).sum()) / 1e6:.6g} km2\n"
-        f"{corrections.text()}\n{report.strip()}\n"
+        f"{account.corrections.text()}\n{account.report.strip()}\n"
     )
     store.write_text(text, paths["report"])
-    progress(text.strip())
+    account.progress(text.strip())
     if (target / "gauges.csv").is_file():
         gauges = gauge_store.read_gauges(target / "gauges.csv", built.grid)
         paths["attributes"] = target / "attributes.csv"
@@ -161,5 +161,5 @@ def describe_domain(
         if weather:
             paths["weather_figure"] = maps.write_weather(weather, target, title)
     except InputError as error:
-        progress(f"no figure: {error}")
+        account.progress(f"no figure: {error}")
     return paths

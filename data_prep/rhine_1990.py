@@ -84,7 +84,7 @@ def prepare(
     domain = outputs.domain_dataset(fields | means, x, y, CRS)
     domain["cell_area"].attrs["comment"] = "Area of the source cells that drain to the river within the cell"
     title = "Rhine above Lobith, 8 km"
-    return paths | outputs.write_domain(domain, target, title, corrections, report, progress)
+    return paths | outputs.write_domain(domain, outputs.Account(target, title, corrections, report, progress))
 
 
 def read_network(raw: xr.Dataset) -> tuple[Source, hydrography.Corrections]:

@@ -1,7 +1,14 @@
-r"""Measurements of sites: what eddy-covariance towers and snow stations publish, as the site mode reads it.
+r"""Measurements of sites: what eddy-covariance towers and snow stations publish, by the step and by the day.
 
 Half-hourly tables of towers (two CSV files, forcings and fluxes) and the text files of Col de Porte. Series are cut to
-whole days of the station's clock; observations keep the same rows, NaN where missing.
+whole days of the station's clock; observations keep the same rows, NaN where missing. What is odd in these data:
+
+* Times of the towers stand at the end of each half hour in local standard time. Those of Col de Porte are hours in UTC,
+  which is the local day to within half an hour.
+* US-Hn1 has precipitation until June 2017 only, so that its days end there. Shortwave radiation there is a few W m-2
+  below zero at night and is counted as zero. US-Bi1 is irrigated: its air is moister than rain and temperature tell.
+* The radiometer of Col de Porte stands in a clearing: until the middle of May the morning sun reaches it later than the
+  terrain of :data:`SKYLINE` would have it, which lacks the trees; in June it does not.
 """
 
 from __future__ import annotations
@@ -13,14 +20,23 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from chase_jax.checks import InputError, require
+from chase_jax.io import store
 from chase_jax.model.site import Weather
 from chase_jax.physics.atmosphere import Measured
 from data_prep.weather import specific_humidity
 
 ZERO_CELSIUS = 273.15  # K
 MISSING = -99.0  # what the text files write where nothing was measured
+HALF_HOUR = pd.Timedelta(minutes=30)
+# Sites with daily weather: latitude (degree north) and altitude (m).
+PLACES = {"US-Bi1": (38.0992, -2.7), "US-Hn1": (46.4089, 117.0), "Col de Porte": (45.295, 1325.0)}
+# Height of the terrain around Col de Porte every 10 degrees from north over east, degree: IGN terrain model, in the
+# site table of snowtools (Meteo-France, Centre d'Etudes de la Neige), rounded.
+SKYLINE = (7, 4, 4, 0, 2, 3, 4, 5, 7, 10, 17, 21, 19, 16, 15, 9, 3, 2, 2, 5, 5, 5, 5, 7, 10, 11, 10, 11, 10, 10, 10,
+           11, 10, 9, 8, 8)  # fmt: skip
 
 # Names under which networks publish one quantity; the first that a table has is read.
 TOWER_FORCING = {
@@ -45,6 +61,7 @@ STATION_COLUMNS = (
     *("year", "month", "day", "hour", "shortwave", "longwave", "snowfall", "rain", "temperature"),
     *("relative_humidity", "wind", "pressure"),
 )
+AIR = ("temperature", "shortwave", "vapor_pressure", "wind", "pressure")  # what the weather of a day needs of a tower
 STATION_OBSERVATIONS = ("albedo", "outflow", "snow_thickness", "snow_amount", "surface_temperature", "soil_temperature")
 
 
@@ -82,6 +99,22 @@ def _read_table(folder: pathlib.Path, kind: str) -> tuple[pd.DataFrame, pathlib.
     require(not time.isna().any(), f"Argument `folder` must hold dates only in TIMESTAMP_END, but {paths[0]} does not.")
     table.index = pd.DatetimeIndex(time)
     return table, paths[0]
+
+
+def _tower_table(
+    folder: pathlib.Path,
+    forcing: Mapping[str, tuple[str, ...]],
+    fluxes: Mapping[str, tuple[str, ...]],
+    part: str = "",
+) -> tuple[pd.DataFrame, pathlib.Path]:
+    """The named columns of both tables of a tower by the beginnings of intervals, and the path of the first."""
+    air, path = _read_table(folder, f"forcings{part}")
+    other, beside = _read_table(folder, f"fluxes{part}")
+    require(
+        air.index.equals(other.index), f"Argument `folder` must hold both tables at one time, but {beside} differs."
+    )
+    table = pd.concat([_columns(air, forcing, path), _columns(other, fluxes, beside)], axis=1)
+    return table.set_index(pd.DatetimeIndex(table.index) - HALF_HOUR), path
 
 
 def _whole_days(table: pd.DataFrame, step: pd.Timedelta, path: pathlib.Path) -> pd.DataFrame:
@@ -129,14 +162,9 @@ def read_tower(folder: pathlib.Path, leaf_area_unit: float = 1.0) -> Measurement
     Raises:
         InputError: If a file or a column is missing, times are not regular or weather has gaps.
     """
-    forcing, path = _read_table(pathlib.Path(folder), "forcings")
-    fluxes, other = _read_table(pathlib.Path(folder), "fluxes")
-    require(
-        forcing.index.equals(fluxes.index), f"Argument `folder` must hold both tables at one time, but {other} differs."
-    )
-    step = pd.Timedelta(minutes=30)
-    table = pd.concat([_columns(forcing, TOWER_FORCING, path), _columns(fluxes, TOWER_FLUXES, other)], axis=1)
-    table = _whole_days(table.set_index(pd.DatetimeIndex(table.index) - step), step, path)
+    step = HALF_HOUR
+    table, path = _tower_table(pathlib.Path(folder), TOWER_FORCING, TOWER_FLUXES)
+    table = _whole_days(table, step, path)
     pressure = 1e3 * _filled(table["pressure"], path)
     vapor = 1e3 * _filled(table["vapor_pressure"], path)
     measured = _measured(
@@ -192,10 +220,9 @@ def read_snow_station(weather_file: pathlib.Path, observation_file: pathlib.Path
     Raises:
         InputError: If a file is missing or malformed, times are not regular or weather has gaps.
     """
-    table = _read_text(pathlib.Path(weather_file), STATION_COLUMNS)
     step = pd.Timedelta(hours=1)
-    time = pd.to_datetime(table[["year", "month", "day"]].astype(int)) + pd.to_timedelta(table["hour"], unit="h")
-    table = _whole_days(table.set_index(pd.DatetimeIndex(time) - step), step, pathlib.Path(weather_file))
+    table = _station_table(pathlib.Path(weather_file))
+    table = _whole_days(table.set_index(pd.DatetimeIndex(table.index) - step), step, pathlib.Path(weather_file))
     column = {name: _filled(table[name], pathlib.Path(weather_file)) for name in STATION_COLUMNS[4:]}
     measured = _measured(
         temperature=column["temperature"],
@@ -213,6 +240,54 @@ def read_snow_station(weather_file: pathlib.Path, observation_file: pathlib.Path
     weather = Weather.from_series(measured, 24, days.day_of_year.to_numpy())
     observed = read_daily_snow(observation_file).reindex(days)
     return Measurements(weather, pd.DatetimeIndex(table.index), observed)
+
+
+def _station_table(path: pathlib.Path) -> pd.DataFrame:
+    """The columns of the weather of a snow station by their hours in UTC."""
+    table = _read_text(path, STATION_COLUMNS)
+    time = pd.to_datetime(table[["year", "month", "day"]].astype(int)) + pd.to_timedelta(table["hour"], unit="h")
+    return table.set_index(pd.DatetimeIndex(time))
+
+
+def daily_weather(root: pathlib.Path, place: str) -> xr.Dataset:
+    """Measured weather (time,) of the whole days of a site, with the names and units of the table of variables.
+
+    Args:
+        root: Folder that holds `flux_towers` and `snow_col_de_porte`.
+        place: A key of `PLACES`.
+
+    Raises:
+        InputError: If a file or a column is missing.
+    """
+    require(place in PLACES, f"Argument `place` must be one of {', '.join(PLACES)}, but is {place}.")
+    if place == "Col de Porte":
+        table = _station_table(root / "snow_col_de_porte" / "met_CdP_0506.txt")
+        pressure, light = table["pressure"].to_numpy(), table["shortwave"]
+        temperature, rain = table["temperature"], table["snowfall"] + table["rain"]
+        relative = np.minimum(table["relative_humidity"].to_numpy() / 100.0, 1.0)
+        humidity = relative_to_specific_humidity(relative, temperature.to_numpy(), pressure)
+    else:
+        folder = root / "flux_towers" / place
+        wanted = {name: TOWER_FORCING[name] for name in AIR}
+        fallen = {"precipitation": TOWER_FLUXES["precipitation"]}
+        parts = [""] + ["-test"] * any(folder.glob("*-fluxes-test.csv*"))
+        table = pd.concat([_tower_table(folder, wanted, fallen, part)[0] for part in parts])
+        pressure, light = 1e3 * table["pressure"].to_numpy(), table["shortwave"].clip(lower=0.0)
+        temperature, rain = table["temperature"] + ZERO_CELSIUS, table["precipitation"] / HALF_HOUR.total_seconds()
+        humidity = specific_humidity(1e3 * table["vapor_pressure"].to_numpy(), pressure)
+    columns = {
+        "precipitation": rain, "air_temperature": temperature, "shortwave_down": light, "wind_speed": table["wind"],
+    }  # fmt: skip
+    steps = pd.DataFrame(columns).assign(specific_humidity=humidity, air_pressure=pressure)
+    if "longwave" in table:
+        steps["longwave_down"] = table["longwave"]
+    groups = steps.groupby(pd.DatetimeIndex(steps.index).floor("D"))
+    daily = groups.mean()
+    daily["air_temperature_min"] = groups["air_temperature"].min()
+    daily["air_temperature_max"] = groups["air_temperature"].max()
+    daily = daily[groups.size() == groups.size().max()].rename_axis("time")
+    fields = {name: ("time", daily[name].to_numpy(), store.attributes(name)) for name in daily.columns}
+    return xr.Dataset(fields, coords={"time": daily.index.to_numpy()})
 
 
 def read_daily_snow(path: pathlib.Path) -> pd.DataFrame:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from data_prep import completion, stations
+from data_prep import completion, sites
 
 EXTREMES = ("precipitation", "air_temperature_min", "air_temperature_max")
 METHODS = {
@@ -42,12 +42,12 @@ def score(measured: np.ndarray, derived: np.ndarray) -> dict[str, float]:
 def derive(root: pathlib.Path) -> dict[tuple[str, str], tuple[xr.Dataset, xr.Dataset]]:
     """Measured and completed weather by place and method."""
     found = {}
-    for place, (latitude, altitude) in stations.PLACES.items():
-        measured = stations.read(root, place)
+    for place, (latitude, altitude) in sites.PLACES.items():
+        measured = sites.daily_weather(root, place)
         for method, names in METHODS.items():
             found[place, method] = (measured, completion.complete(measured[list(names)], altitude, latitude)[0])
             if place == "Col de Porte":
-                under = completion.complete(measured[list(names)], altitude, latitude, horizon=stations.SKYLINE)[0]
+                under = completion.complete(measured[list(names)], altitude, latitude, horizon=sites.SKYLINE)[0]
                 found[place, f"{method}, skyline"] = (measured, under)
     return found
 

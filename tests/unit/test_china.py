@@ -73,6 +73,16 @@ def write_map(path, name, units, values, days=None, hourly=False):
     data.to_netcdf(path)
 
 
+def write_leaves(folder):
+    """Two tiles of calendar months side by side, as the 15-second product has them."""
+    for name, part in (("RG_35_95_30_100.MOD2005.nc", slice(0, 6)), ("RG_35_100_30_105.MOD2005.nc", slice(6, 14))):
+        field = (1.0 + np.arange(12) / 11)[:, None, None] * np.ones((1, 12, COARSE_LON[part].size))
+        axes = {"mon": np.arange(1, 13), "lat": COARSE_LAT, "lon": COARSE_LON[part]}
+        tile = xr.Dataset({"MONTHLY_LC_LAI": (("mon", "lat", "lon"), field, {"units": "m^2/m^2"})}, axes)
+        (folder / "lai").mkdir(exist_ok=True)
+        tile.to_netcdf(folder / "lai" / name)
+
+
 def write_weather(folder):
     """Daily rain; hourly air of every quantity, fluxes accumulated from midnight."""
     rain = 5.0 + np.arange(5)[:, None, None] + 0.0 * COARSE_LAT[:, None]
@@ -97,9 +107,7 @@ def write_rest(folder):
     write_map(folder / "hwsd" / "T_CLAY.nc4", "T_CLAY", "%wt", np.full((12, 14), 31.0))
     sand = np.where(COARSE_LON > 100.45, np.nan, 44.0) * np.ones((12, 1))
     write_map(folder / "hwsd" / "T_SAND.nc4", "T_SAND", "%wt", sand)
-    months = pd.date_range("2001-01-01", periods=24, freq="MS")
-    leaves = (1.0 + (months.month.to_numpy() - 1) / 11)[:, None, None]
-    write_map(folder / "lai" / "lai_2001_2002.nc", "lai", "m2/m2", leaves, months)
+    write_leaves(folder)
     write_map(folder / "gleam" / "Ep_2004_GLEAM_v4.1a.nc", "Ep", "mm/day", np.full((1, 1, 1), 3.0), DAYS)
     for name, value, unit in (("thickness", 40.0, "m"), ("specific_yield", 0.11, "1")):
         (folder / "aquifer").mkdir(exist_ok=True)
@@ -310,7 +318,7 @@ def test_without_drainage_nothing_is_made(whole, tmp_path, capsys):
     "name",
     ["hwsd/T_CLAY.nc4", "era5_land/t2m.nc", "chm_pre/CHM_PRE_V2_daily_2004.nc", "land_cover/glcc.tif",
      "hydrolakes/polygons.shp", "merit_hydro/n30e100_elv.tif", "gleam/Ep_2004_GLEAM_v4.1a.nc",
-     "lai/lai_2001_2002.nc", "aquifer/thickness.tif", "rgi/polygons.shp"],
+     "lai/RG_35_100_30_105.MOD2005.nc", "aquifer/thickness.tif", "rgi/polygons.shp"],
 )  # fmt: skip
 def test_a_cut_file_ends_in_one_line(whole, tmp_path, capsys, name):
     folder = tmp_path / "sources"

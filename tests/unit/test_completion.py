@@ -10,7 +10,7 @@ import xarray as xr
 from chase_jax.checks import InputError
 from chase_jax.io import store
 from chase_jax.variables import FORCING_REQUIRED
-from data_prep import completion, stations, weather
+from data_prep import completion, sites, weather
 
 EXTREMES = ("precipitation", "air_temperature_min", "air_temperature_max")
 
@@ -199,9 +199,9 @@ def test_impossible_places_are_refused(arguments):
 @pytest.mark.parametrize("humidity", [True, False])
 def test_light_at_the_flux_towers(real_data, place, humidity):
     """Bias below 10 % and daily correlation above 0.9, with measured humidity and without."""
-    measured = stations.read(real_data, place)
+    measured = sites.daily_weather(real_data, place)
     names = [*EXTREMES, *(["air_temperature", "specific_humidity"] if humidity else [])]
-    latitude, altitude = stations.PLACES[place]
+    latitude, altitude = sites.PLACES[place]
     derived = completion.complete(measured[names], altitude, latitude)[0].shortwave_down.values
     known = measured.shortwave_down.values
     assert known.size > 390
@@ -212,9 +212,9 @@ def test_light_at_the_flux_towers(real_data, place, humidity):
 @pytest.mark.real_data
 def test_light_in_a_clearing(real_data):
     """Col de Porte: days are told apart, but the mean is a third too high; the terrain's skyline explains a part."""
-    measured = stations.read(real_data, "Col de Porte")
-    latitude, altitude = stations.PLACES["Col de Porte"]
+    measured = sites.daily_weather(real_data, "Col de Porte")
+    latitude, altitude = sites.PLACES["Col de Porte"]
     known, flat = measured.shortwave_down.values, completion.complete(measured[list(EXTREMES)], altitude, latitude)[0]
-    under = completion.complete(measured[list(EXTREMES)], altitude, latitude, horizon=stations.SKYLINE)[0]
+    under = completion.complete(measured[list(EXTREMES)], altitude, latitude, horizon=sites.SKYLINE)[0]
     assert np.corrcoef(flat.shortwave_down, known)[0, 1] > 0.9
     assert known.mean() < float(under.shortwave_down.mean()) < float(flat.shortwave_down.mean()) < 1.35 * known.mean()

@@ -59,6 +59,7 @@ FILES = [
     ("hwsd", "sand_fraction", "T_SAND", "%wt", 0.01, None),
     ("hwsd", "clay_fraction", "T_CLAY", "% weight", 0.01, None),
     ("chm_pre", "precipitation", "prec", "mm/day", 1 / 86400, DAYS),
+    ("chm_pre", "precipitation", "pre", "mm", 1 / 86400, DAYS),
     ("gleam", "potential_evaporation", "Ep", "mm/day", 1 / 86400, DAYS),
     ("gleam", "potential_evaporation", "Ep", "mm.day-1", 1 / 86400, DAYS),
     ("leaf_area", "leaf_area_index", "lai", "m^2/m^2", 1.0, MONTHS),
@@ -154,11 +155,11 @@ def test_maps_shifted_by_half_a_cell_agree_on_the_grid(tmp_path):
 
 def test_a_coast_takes_the_nearest_valid_value(tmp_path):
     x, y, _, lon = grid()
-    sea = np.where(LON > 100.5, np.nan, 1.0 + LON - 100.0) * np.ones((10, 1))
+    sea = np.where(LON > 100.5, np.nan, LON - 100.0) * np.ones((10, 1))
     clay = gridded.read("hwsd", "clay_fraction", netcdf(tmp_path / "a.nc", "T_CLAY", "%wt", values=sea * 100))
     found = gridded.onto(clay, x, y, CRS, tmp_path)
-    np.testing.assert_allclose(found[lon > 100.56], 1.45)  # of the last column on land
-    np.testing.assert_allclose(found[lon < 100.45], (1.0 + lon - 100.0)[lon < 100.45], rtol=1e-9)
+    np.testing.assert_allclose(found[lon > 100.56], 0.45)  # of the last column on land
+    np.testing.assert_allclose(found[lon < 100.45], (lon - 100.0)[lon < 100.45], rtol=1e-9)
     clay = clay.copy(data=np.full(clay.shape, np.nan))
     with pytest.raises(InputError, match="holds no value"):
         gridded.onto(clay, x, y, CRS, tmp_path)
@@ -192,21 +193,62 @@ def test_one_value_a_day_is_accepted(tmp_path):
 
 
 def test_calendar_months(tmp_path):
-    values = np.arange(24.0)[:, None, None] * np.ones((1, 10, 10))
+    values = 0.5 * np.arange(24.0)[:, None, None] * np.ones((1, 10, 10))
     data = xr.Dataset({"lai": (("time", "lat", "lon"), values, {"units": "1"})})
     data = data.assign_coords(time=pd.date_range("2001-01-01", periods=24, freq="MS"), lat=LAT, lon=LON)
     data.to_netcdf(tmp_path / "a.nc")
     found = gridded.calendar_months(gridded.read("leaf_area", "leaf_area_index", tmp_path / "a.nc"), tmp_path)
-    np.testing.assert_allclose(found[:, 0, 0], np.arange(12) + 6.0)
+    np.testing.assert_allclose(found[:, 0, 0], 0.5 * np.arange(12) + 3.0)
     numbered = (
         data.isel(time=slice(0, 12)).rename(time="month", lai="MONTHLY_LC_LAI").assign_coords(month=np.arange(1, 13))
     )
     numbered.to_netcdf(tmp_path / "b.nc")
     found = gridded.calendar_months(gridded.read("leaf_area", "leaf_area_index", tmp_path / "b.nc"), tmp_path)
-    np.testing.assert_allclose(found[:, 0, 0], np.arange(12))
+    np.testing.assert_allclose(found[:, 0, 0], 0.5 * np.arange(12))
     data.isel(time=slice(0, 11)).to_netcdf(tmp_path / "c.nc")
     with pytest.raises(InputError, match=r"lacks \[12\]"):
         gridded.calendar_months(gridded.read("leaf_area", "leaf_area_index", tmp_path / "c.nc"), tmp_path / "c.nc")
+
+
+def test_steps_of_eight_days_by_their_numbers(tmp_path):
+    """Tenths as integers with a declared scale; without it the values cannot be leaf areas."""
+    first = 1 + 8 * np.arange(46)
+    month = pd.DatetimeIndex(np.datetime64("2001-01-01") + (first - 1).astype("m8[D]")).month.to_numpy()
+    data = xr.Dataset({"lai": (("time", "lat", "lon"), 0.5 * month[:, None, None] * np.ones((1, 10, 10)))})
+    data = data.assign_coords(time=first, lat=LAT, lon=LON)
+    data["lai"].attrs["units"] = "m2/m2"
+    path = tmp_path / "a.nc"
+    data.to_netcdf(path, encoding={"lai": {"dtype": "i2", "scale_factor": 0.1, "_FillValue": -1}})
+    found = gridded.calendar_months(gridded.read("leaf_area", "leaf_area_index", path), path)
+    np.testing.assert_allclose(found[:, 0, 0], 0.5 * np.arange(1, 13))
+    (10.0 * data).assign(lai=(10.0 * data.lai).assign_attrs(units="m2/m2")).to_netcdf(tmp_path / "b.nc")
+    with pytest.raises(InputError, match=r"variable lai: must be at most 15.0 \(1\), but reaches 60; state its unit"):
+        gridded.read("leaf_area", "leaf_area_index", tmp_path / "b.nc")
+
+
+def test_what_stands_for_missing_without_a_word_in_the_file(tmp_path):
+    """-1 in the regridded HWSD, -99.9 in CHM_PRE, -999 in tiles of leaf area, anywhere the largest of netCDF."""
+    for source, quantity, name, unit, days, number in (
+        ("hwsd", "sand_fraction", "T_SAND", "%", None, -1.0),
+        ("chm_pre", "precipitation", "pre", "mm/day", DAYS, -99.9),
+        ("chm_pre", "precipitation", "prec", "mm", DAYS, 9.96921e36),
+        ("leaf_area", "leaf_area_index", "MONTHLY_LC_LAI", "m^2/m^2", DAYS, -999.0),
+        ("gleam", "potential_evaporation", "Ep", "mm/day", DAYS, -999.0),
+    ):
+        values = PLANE.copy()
+        values[3, 4] = number
+        found = gridded.read(source, quantity, netcdf(tmp_path / "a.nc", name, unit, days, values=values)).values
+        assert np.isnan(found[..., 3, 4]).all(), source
+        assert np.isfinite(found).sum() == found.size - found[..., 3, 4].size, source
+
+
+def test_the_first_version_of_the_precipitation(tmp_path):
+    """`pre` on latitude and longitude, south first, eastward before northward."""
+    path = netcdf(tmp_path / "a.nc", "pre", "mm/day", DAYS, lat=LAT[::-1], values=PLANE[::-1])
+    turned = xr.open_dataset(path).transpose("time", "lon", "lat").rename(lat="latitude", lon="longitude").load()
+    turned.to_netcdf(tmp_path / "b.nc")
+    found = gridded.read("chm_pre", "precipitation", tmp_path / "b.nc")
+    np.testing.assert_allclose(found * 86400, PLANE * np.ones((3, 1, 1)), atol=1e-12)
 
 
 @pytest.mark.parametrize(("quantity", "wrong"), [("thickness", "kg"), ("specific_yield", "m")])
