@@ -23,9 +23,8 @@ altitude of rivers by the place of largest accumulation; climate, soil and aquif
 value where there is none; land cover nearest. The land is the mean of a cell, above its river
 (:mod:`data_prep.relief`).
 
-Pixels of MERIT Hydro are held in memory, some 200 bytes each: a tile of 5 degrees takes about 7 GB. For less, set the
-region by `china.south` and so on, or give tiles of a coarser drainage. Rivers that enter over the edge lack what is
-beyond.
+Pixels of MERIT Hydro are read in squares (:mod:`data_prep.pixels`), so that memory grows with the cells and not with
+the pixels. The region is set by `china.south` and so on. Rivers that enter over the edge lack what is beyond.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyproj
@@ -52,6 +51,7 @@ from data_prep import (
     legends,
     merit,
     outputs,
+    pixels,
     rasters,
     reanalysis,
     relief,
@@ -88,45 +88,30 @@ SHALLOWEST = 1.0  # m, mean depth of a lake
 
 @dataclass
 class Place:
-    """The grid, and the pixels of MERIT Hydro on it.
+    """The grid, and what the pixels of MERIT Hydro tell of its cells.
 
     Attributes:
-        x (column,), y (row,): Centers of the cells, m.
-        crs: The projection.
-        size: Width of a cell, m.
-        block (pixel,): Flat index of the cell of every pixel.
-        northing, easting (pixel,): Place of the pixels, m.
-        land (pixel row, pixel column): Pixels of land in cells that the region holds at least half of.
-        hydro: The maps.
-        folder: Where they are from.
+        grid: The region and its grid.
+        land: Drainage and terrain of the cells.
+        terrain: Altitudes asked for so far, by the points.
     """
 
-    x: np.ndarray
-    y: np.ndarray
-    crs: str
-    size: float
-    block: np.ndarray
-    northing: np.ndarray
-    easting: np.ndarray
-    land: np.ndarray
-    hydro: merit.Hydro
-    folder: pathlib.Path
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of the grid."""
-        return self.y.size, self.x.size
+    grid: pixels.Grid
+    land: pixels.Land
+    terrain: dict[bytes, np.ndarray] = field(default_factory=dict)
 
     @property
     def region(self) -> merit.Region:
         """South, north, west and east edge of the maps, degree."""
-        lat, lon = self.hydro.latitude, self.hydro.longitude
+        lat, lon = self.grid.mosaic.latitude, self.grid.mosaic.longitude
         return float(lat[-1]), float(lat[0]), float(lon[0]), float(lon[-1])
 
-    def mean(self, values: np.ndarray) -> np.ndarray:
-        """Mean (row, column) of the pixels of land in every cell. Argument: values (pixel row, pixel column)."""
-        cells = self.x.size * self.y.size
-        return rasters.means_of(np.where(self.land, values, np.nan), self.block, cells).reshape(self.shape)
+    def altitude_at(self, latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+        """Mean altitude (lat, lon) of the land around points, m. Arguments: latitude, falling; longitude, degree."""
+        key = latitude.tobytes() + longitude.tobytes()
+        if key not in self.terrain:
+            self.terrain[key] = pixels.mean_altitude(self.grid, latitude, longitude)
+        return self.terrain[key]
 
 
 def prepare(
@@ -178,29 +163,28 @@ def prepare(
     require(region is None or (region[0] < region[1] and region[2] < region[3]), "china.south and china.west must lie "
             "below china.north and china.east, but do not.")  # fmt: skip
     progress("domain: drainage and terrain")
-    place = locate(source / "merit_hydro", region, resolution)
     corrections = hydrography.Corrections()
-    coarse = network(place, mended, corrections)
+    place = locate(source / "merit_hydro", region, resolution, corrections)
+    grid = place.grid
+    coarse = by_hand.apply_to(mended, place.land.drainage, grid.x, grid.y, grid.crs, corrections, grid.size**2 / 1e6)
     paths, climate, told = {}, None, []
     if held["air"]:
         target.mkdir(parents=True, exist_ok=True)
-        climate, text = reanalysis.write(
-            held["rain"], held["air"], place.region, target, lambda a, b: terrain_at(place, a, b), progress
-        )
+        climate, text = reanalysis.write(held["rain"], held["air"], place.region, target, place.altitude_at, progress)
         paths["forcing"] = target / "forcing_*.nc"
         told.append(text)
     progress("domain: lakes, glaciers, soils, land cover")
     fields, report = make_fields(place, coarse, held, climate, legend, corrections)
     if (source / GAUGES).is_file():
         upstream = hydrography.accumulate(
-            hydrography.receivers(fields["flow_direction"]), np.where(fields["active"], place.size**2, 0.0).ravel()
-        ).reshape(place.shape)
+            hydrography.receivers(fields["flow_direction"]), np.where(fields["active"], grid.size**2, 0.0).ravel()
+        ).reshape(grid.shape)
         rows, lines = snap_gauges(source / GAUGES, place, coarse, upstream)
         paths["gauges"] = target / "gauges.csv"
         target.mkdir(parents=True, exist_ok=True)
         inputs.write_gauges(paths["gauges"], rows)
         told += lines
-    domain = outputs.domain_dataset(fields, place.x, place.y, place.crs)
+    domain = outputs.domain_dataset(fields, grid.x, grid.y, grid.crs)
     text = "\n".join([report, *told, *lacking])
     title = f"Region of China, {resolution / 1e3:g} km"
     return paths | outputs.write_domain(domain, outputs.Account(target, title, corrections, text, progress))
@@ -228,69 +212,22 @@ def survey(source: pathlib.Path) -> tuple[dict[str, list[pathlib.Path]], list[st
     return held, lacking
 
 
-def locate(folder: pathlib.Path, region: merit.Region | None, resolution: float) -> Place:
-    """The grid about the middle of a region and the pixels of MERIT Hydro on it.
+def locate(
+    folder: pathlib.Path, region: merit.Region | None, resolution: float, corrections: hydrography.Corrections
+) -> Place:
+    """The grid about the middle of a region and what the pixels of MERIT Hydro tell of its cells.
 
     Args:
         folder: Where the tiles are.
         region: South, north, west and east edge, degree; all tiles if None.
         resolution: Width of a cell, m.
+        corrections: Record that every change of the drainage is added to.
     """
-    hydro = merit.read(folder, region)
-    lat, lon = hydro.latitude, hydro.longitude
-    require(bool(hydro.land.any()), f"{folder}: holds no land within the region.")
-    middle = round(float(lat.mean()), 2), round(float(lon.mean()), 2)
-    crs = f"+proj=laea +lat_0={middle[0]} +lon_0={middle[1]} +datum=WGS84 +units=m"
-    change = pyproj.Transformer.from_crs(4326, crs, always_xy=True)
-    east, north = change.transform(*np.meshgrid(lon, lat))
-    west, right = (np.floor(k / resolution) * resolution for k in (east.min(), east.max()))
-    bottom, top = (np.floor(k / resolution) * resolution for k in (north.min(), north.max()))
-    x = np.arange(west, right + resolution, resolution) + resolution / 2
-    y = np.arange(top, bottom - resolution, -resolution) + resolution / 2
-    column, row = ((east - west) // resolution).astype(int), ((top + resolution - north) // resolution).astype(int)
-    block = (np.clip(row, 0, y.size - 1) * x.size + np.clip(column, 0, x.size - 1)).ravel()
-    area = rasters.pixel_area(lat, lon)
-    finest = float(np.sqrt(area.max()))
+    mosaic = merit.Mosaic.of(folder, region)
+    finest = float(np.sqrt(rasters.pixel_area(mosaic.latitude, mosaic.longitude[:2]).max()))
     require(finest <= resolution, f"china.resolution is {resolution:g} m; pixels of {finest:.0f} m need at least that.")
-    held = np.bincount(block, area.ravel(), x.size * y.size) >= 0.5 * resolution**2
-    land = hydro.land & held[block].reshape(hydro.land.shape)
-    require(bool(land.any()), f"{folder}: the region holds no cell of {resolution:g} m of land.")
-    hydro.direction = hydrography.open_ends(hydro.direction, land)
-    return Place(x, y, crs, resolution, block, north.ravel(), east.ravel(), land, hydro, folder)
-
-
-def network(place: Place, mended: pathlib.Path | None, corrections: hydrography.Corrections) -> hydrography.Upscaled:
-    """The drainage of the cells, lengths in m.
-
-    Args:
-        place: The grid.
-        mended: Table of directions mended by hand.
-        corrections: Record that every change is added to.
-    """
-    hydro, land = place.hydro, place.land
-    area = float(rasters.pixel_area(hydro.latitude, hydro.longitude)[land].mean()) / 1e6
-    direction = hydrography.repair(hydro.direction, land, hydro.elevation, corrections, area)
-    position = place.northing, place.easting
-    coarse = hydrography.upscale_to(direction, land, place.block, place.shape, corrections, area, position)
-    receiver = np.where(land.ravel(), hydrography.receivers(direction), -1)
-    coarse = hydrography.reconnect(coarse, receiver, corrections, area)
-    return by_hand.apply_to(mended, coarse, place.x, place.y, place.crs, corrections, place.size**2 / 1e6)
-
-
-def terrain_at(place: Place, latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    """Mean altitude (lat, lon) of the land around points, m, that of the nearest land where there is none.
-
-    Args:
-        place: The grid.
-        latitude (lat,): Of the points, degree north, falling.
-        longitude (lon,): Of the points, degree east, rising.
-    """
-    rows = np.abs(place.hydro.latitude[:, None] - latitude).argmin(axis=1)
-    columns = np.abs(place.hydro.longitude[:, None] - longitude).argmin(axis=1)
-    block = (rows[:, None] * longitude.size + columns).ravel()
-    values = np.where(place.hydro.land, place.hydro.elevation, np.nan)
-    found = rasters.means_of(values, block, latitude.size * longitude.size)
-    return rasters.fill_nearest(found.reshape(latitude.size, longitude.size))
+    grid = pixels.Grid.of(mosaic, resolution)
+    return Place(grid, pixels.survey(grid, corrections))
 
 
 def make_fields(
@@ -311,27 +248,21 @@ def make_fields(
         legend: Legend of the land cover.
         corrections: Record that changes for lakes are added to.
     """
-    hydro, shape, size = place.hydro, place.shape, place.size
-    active = coarse.active
-    lat, lon = hydro.latitude, hydro.longitude
-    filled = rasters.fill_nearest(hydro.elevation)
-    step = np.sqrt(rasters.pixel_area(lat, lon)[:, :1] * np.cos(np.deg2rad(lat))[:, None])  # m, eastward
-    northward = abs(lat[0] - lat[1]) * np.deg2rad(1.0) * rasters.EARTH_RADIUS
-    slope = place.mean(np.hypot(np.gradient(filled, axis=0) / northward, np.gradient(filled, axis=1) / step))
-    slope = np.where(active, np.nan_to_num(slope), np.nan)
-    altitude = place.mean(hydro.elevation)
-    at_exit = np.where(active, hydro.elevation.ravel()[coarse.exit], np.nan)
+    grid, found = place.grid, place.land
+    shape, size = grid.shape, grid.size
+    active, altitude = coarse.active, found.altitude
+    slope = np.where(active, np.nan_to_num(found.slope), np.nan)
 
     lake, whole, lines = np.zeros(shape, int), np.zeros(shape), []
     direction = coarse.direction
     if held["lakes"]:
-        lake, whole, text = read_lakes(held["lakes"], place, active)
+        lake, whole, text = read_lakes(held["lakes"], grid, active)
         lines.append(text)
         direction = lakes.shore(direction, lake)
         direction, exits = lakes.drain(direction, lake, corrections, size**2 / 1e6)
     length = np.where(direction == coarse.direction, coarse.length, np.nan)
     drained = dataclasses.replace(coarse, direction=direction, length=length)
-    land = relief.of_cells(drained, at_exit, altitude, slope, length, size)
+    land = relief.of_cells(drained, found.exit_altitude, altitude, slope, length, size)
     level = np.full(shape, np.nan)
     if held["lakes"]:
         for number, cell in exits.items():
@@ -347,8 +278,8 @@ def make_fields(
     per_cell = np.where(active, runoff, 0.0).ravel() / 1e3 * size * size
     flow = hydrography.accumulate(hydrography.receivers(direction), per_cell).reshape(shape)
     width, depth = channels.width_and_depth(flow / weather.SECONDS_PER_DAY / weather.DAYS_PER_YEAR)
-    if hydro.river_width is not None:
-        seen = np.where(active, hydro.river_width.ravel()[coarse.exit], np.nan)
+    if found.exit_width is not None:
+        seen = np.where(active, found.exit_width, np.nan)
         lines.append(f"river width measured in {int((seen > 0)[active].sum())} of {int(active.sum())} cells")
         width = np.where(seen > 0, seen, width)
     width = np.minimum(width, 0.9 * size)
@@ -370,26 +301,23 @@ def make_fields(
         fields["lake_sill_altitude"] = np.where(patch, level, np.nan)
     fields |= _soil_and_plants(place, held, legend)
     if held["glaciers"]:
-        outlines = [p for path in held["glaciers"] for p in vectors.read_glaciers(path, place.crs).polygons]
-        ice = vectors.coverage(outlines, place.x, place.y) if outlines else np.zeros(shape)
+        outlines = [p for path in held["glaciers"] for p in vectors.read_glaciers(path, grid.crs).polygons]
+        ice = vectors.coverage(outlines, grid.x, grid.y) if outlines else np.zeros(shape)
         fields["glacier_fraction"] = np.where(lake > 0, 0.0, ice)
     return fields, "\n".join([_areas(place, coarse), land.report, *lines])
 
 
 def _areas(place: Place, coarse: hydrography.Upscaled) -> str:
     """Lines on areas: of the land, and of rivers that enter over the edge of the region."""
-    area = rasters.pixel_area(place.hydro.latitude, place.hydro.longitude)
+    found, size = place.land, place.grid.size
     text = (
-        f"land {area[place.land].sum() / 1e6:.0f} km2 in {int(place.land.sum())} pixels; cells "
-        f"{coarse.active.sum() * place.size**2 / 1e6:.0f} km2"
+        f"land {found.area.sum() / 1e6:.0f} km2 in {int(found.pixels.sum())} pixels; cells "
+        f"{coarse.active.sum() * size**2 / 1e6:.0f} km2"
     )
-    if place.hydro.upstream_area is None:
+    if found.exit_upstream is None:
         return text
-    direction = place.hydro.direction
-    receiver = np.where(place.land.ravel(), hydrography.receivers(direction), -1)
-    own = hydrography.accumulate(receiver, np.where(place.land, area, 0.0).ravel())[coarse.exit[coarse.active]] / 1e6
-    told = place.hydro.upstream_area.ravel()[coarse.exit[coarse.active]]
-    entering = own < (1.0 - FROM_BEYOND) * told - 3.0 * place.size**2 / 1e6  # squares at an edge are no river
+    own, told = found.exit_area[coarse.active] / 1e6, found.exit_upstream[coarse.active]
+    entering = own < (1.0 - FROM_BEYOND) * told - 3.0 * size**2 / 1e6  # squares at an edge are no river
     return (
         f"{text}\nrivers with more than a tenth of their basin beyond the region pass {int(entering.sum())} of "
         f"{int(coarse.active.sum())} cells, without the water from there"
@@ -398,7 +326,7 @@ def _areas(place: Place, coarse: hydrography.Upscaled) -> str:
 
 def _onto(values: xr.DataArray, place: Place) -> np.ndarray:
     """A map in degrees on the grid (row, column)."""
-    return gridded.onto(values, place.x, place.y, place.crs, place.folder)
+    return gridded.onto(values, place.grid.x, place.grid.y, place.grid.crs, place.grid.mosaic.folder)
 
 
 def _around(place: Place) -> merit.Region:
@@ -446,7 +374,8 @@ def _soil_and_plants(place: Place, held: dict[str, list[pathlib.Path]], legend: 
 
 def _leaf_area(files: list[pathlib.Path], place: Place) -> np.ndarray:
     """Leaf area (month, row, column) of files of several years or of tiles side by side, their mean where they meet."""
-    total, number = np.zeros((12, *place.shape)), np.zeros(place.shape, int)
+    grid = place.grid
+    total, number = np.zeros((12, *grid.shape)), np.zeros(grid.shape, int)
     region = _around(place)
     for path in files:
         if not gridded.reaches("leaf_area", "leaf_area_index", path, region):
@@ -454,7 +383,7 @@ def _leaf_area(files: list[pathlib.Path], place: Place) -> np.ndarray:
         array = gridded.read("leaf_area", "leaf_area_index", path, None, region)
         flat = array.isel(time=0, drop=True)
         months = [flat.copy(data=month) for month in gridded.calendar_months(array, path)]
-        maps = np.stack([gridded.onto(month, place.x, place.y, place.crs, path, partly=True) for month in months])
+        maps = np.stack([gridded.onto(month, grid.x, grid.y, grid.crs, path, partly=True) for month in months])
         known = np.isfinite(maps).all(axis=0)
         total[:, known] += maps[:, known]
         number += known
@@ -476,7 +405,8 @@ def _holder(files: list[pathlib.Path], source: str, quantity: str) -> pathlib.Pa
 
 def _land_cover(files: list[pathlib.Path], place: Place, legend: str) -> np.ndarray:
     """Class (row, column) of the legend of the model, nearest; where it is missing that of the nearest cell."""
-    classes = np.full(place.shape, np.nan)
+    grid = place.grid
+    classes = np.full(grid.shape, np.nan)
     for path in files:
         raster = rasters.read_geotiff(path)
         require(bool(raster.crs), f"{path}: does not tell its projection; warp or label it first.")
@@ -485,38 +415,38 @@ def _land_cover(files: list[pathlib.Path], place: Place, legend: str) -> np.ndar
         except InputError as error:
             raise InputError(f"{path}: {error} Set china.legend to the legend of the map.") from None
         own[own == 0] = np.nan
-        here = rasters.warp(own, raster, place.x, place.y, place.crs, "nearest")
+        here = rasters.warp(own, raster, grid.x, grid.y, grid.crs, "nearest")
         classes = np.where(np.isfinite(classes), classes, here)
     require(bool(np.isfinite(classes).any()), f"{files[0].parent}: the land cover does not reach into the region.")
     return rasters.fill_nearest(classes).astype(int)
 
 
-def read_lakes(files: list[pathlib.Path], place: Place, active: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
+def read_lakes(files: list[pathlib.Path], grid: pixels.Grid, active: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
     """Number of the lake and its mean depth, m (row, column), 0 for none, and a line of report.
 
     A lake takes the cells that it covers at least half of; one that covers none so takes the cell it covers most.
 
     Args:
         files: Polygons of HydroLAKES.
-        place: The grid.
+        grid: The grid.
         active (row, column): Cells of the domain.
     """
     import shapely
 
-    number, depth, best = np.zeros(place.shape, int), np.zeros(place.shape), np.zeros(place.shape)
-    half = place.size / 2
-    frame = shapely.box(place.x[0] - half, place.y[-1] - half, place.x[-1] + half, place.y[0] + half)
+    number, depth, best = np.zeros(grid.shape, int), np.zeros(grid.shape), np.zeros(grid.shape)
+    half = grid.size / 2
+    frame = shapely.box(grid.x[0] - half, grid.y[-1] - half, grid.x[-1] + half, grid.y[0] + half)
     small = 0
     for path in files:
-        found = vectors.read_lakes(path, place.crs)
+        found = vectors.read_lakes(path, grid.crs)
         for polygon, own, deep in zip(found.polygons, found.number, found.mean_depth, strict=True):
             if not polygon.intersects(frame):
                 continue
             left, low, right, high = polygon.intersection(frame).bounds
-            columns = slice(int(max((left - place.x[0]) / place.size, 0)), int((right - place.x[0]) / place.size + 2))
-            rows = slice(int(max((place.y[0] - high) / place.size, 0)), int((place.y[0] - low) / place.size + 2))
-            x, y = place.x[columns], place.y[rows]
-            share = vectors.coverage_of_cells([polygon], x, y, place.size) * active[rows, columns]
+            columns = slice(int(max((left - grid.x[0]) / grid.size, 0)), int((right - grid.x[0]) / grid.size + 2))
+            rows = slice(int(max((grid.y[0] - high) / grid.size, 0)), int((grid.y[0] - low) / grid.size + 2))
+            x, y = grid.x[columns], grid.y[rows]
+            share = vectors.coverage_of_cells([polygon], x, y, grid.size) * active[rows, columns]
             taken = share >= COVERED
             if not taken.any() and share.max(initial=0.0) >= LEAST_COVERED:
                 taken, small = share == share.max(), small + 1
@@ -543,8 +473,9 @@ def snap_gauges(
         upstream (row, column): Area that drains through a cell, m2.
     """
     rows, columns = np.nonzero(coarse.active)
-    grid = Grid(place.x, place.y, pyproj.CRS.from_user_input(place.crs).to_cf(), rows, columns)
-    gauges = gauge_store.read_gauges(path, grid)
+    x, y = place.grid.x, place.grid.y
+    packed = Grid(x, y, pyproj.CRS.from_user_input(place.grid.crs).to_cf(), rows, columns)
+    gauges = gauge_store.read_gauges(path, packed)
     found, lines = [], []
     for own, name, cell, area in zip(gauges.gauge_id, gauges.name, gauges.cell, gauges.area, strict=True):
         row, column = int(rows[cell]), int(columns[cell])
@@ -552,9 +483,9 @@ def snap_gauges(
             row, column = hydrography.snap(upstream * coarse.active, row, column, float(area), FARTHEST_SNAP)
         told = upstream[row, column] / 1e6
         against = f", stated {area / 1e6:.0f} km2 ({told * 1e6 / area - 1.0:+.1%})" if np.isfinite(area) else ""
-        fine = place.hydro.upstream_area
-        pixel = f", MERIT Hydro {fine.ravel()[coarse.exit[row, column]]:.0f} km2" if fine is not None else ""
+        fine = place.land.exit_upstream
+        pixel = f", MERIT Hydro {fine[row, column]:.0f} km2" if fine is not None else ""
         lines.append(f"gauge {own}: {told:.0f} km2{against}{pixel}")
         stated = area / 1e6 if np.isfinite(area) else told
-        found.append({"gauge_id": own, "x": place.x[column], "y": place.y[row], "area_km2": stated, "name": name})
+        found.append({"gauge_id": own, "x": x[column], "y": y[row], "area_km2": stated, "name": name})
     return found, lines

@@ -65,21 +65,36 @@ def read(
     known = catalog()[source]["quantities"]
     require(quantity in known, f"Argument `quantity` must be one of {', '.join(known)}, but is {quantity}.")
     entry = known[quantity]
-    if "variables" in entry:
-        array = _from_netcdf(path, entry, times, region)
-    else:
-        raster = rasters.read_geotiff(path)
-        factor, offset = _conversion(path, "band 1", raster.units, entry) if raster.units else (1.0, 0.0)
-        values = raster.values * factor + offset
-        if "missing" in entry:
-            values = np.where(np.isclose(values, entry["missing"]), np.nan, values)
-        array = xr.DataArray(values, {"lat": raster.y, "lon": raster.x}, ("lat", "lon"))
+    array = _from_netcdf(path, entry, times, region) if "variables" in entry else read_pixels(source, quantity, path)
     array = oriented(array, path)
     if region is not None:
         array = array[..., _within(array.lat.values, region[:2]), _within(array.lon.values, region[2:])]
         require(bool(array.size), f"{path}: does not reach into {region} (south, north, west, east).")
     array.attrs = {"units": entry["units"]}
     return array.rename(quantity)
+
+
+def read_pixels(
+    source: str, quantity: str, path: pathlib.Path, part: tuple[slice, slice] | None = None
+) -> xr.DataArray:
+    """Pixels (lat, lon) of a GeoTIFF as they lie in it, in the unit of the catalog, NaN where missing.
+
+    Args:
+        source: A name of the catalog.
+        quantity: A quantity of that source.
+        path: The file.
+        part: Rows and columns that are read; all if None.
+
+    Raises:
+        InputError: If the file is missing, cannot be read or has another unit.
+    """
+    entry = catalog()[source]["quantities"][quantity]
+    raster = rasters.read_geotiff(path, part=part)
+    factor, offset = _conversion(path, "band 1", raster.units, entry) if raster.units else (1.0, 0.0)
+    values = raster.values * factor + offset
+    if "missing" in entry:
+        values = np.where(np.isclose(values, entry["missing"]), np.nan, values)
+    return xr.DataArray(values, {"lat": raster.y, "lon": raster.x}, ("lat", "lon"))
 
 
 def reaches(source: str, quantity: str, path: pathlib.Path, region: tuple[float, float, float, float]) -> bool:

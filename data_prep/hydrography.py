@@ -152,15 +152,16 @@ def drainage_fronts(receiver: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]
     return fronts, trapped
 
 
-def accumulate(receiver: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def accumulate(receiver: np.ndarray, weight: np.ndarray, fronts: list[np.ndarray] | None = None) -> np.ndarray:
     """Sum of `weight` over every cell and all cells that drain to it; loops are not followed.
 
     Args:
         receiver (cell,): Flat index of the receiving cell, -1 for none.
         weight (cell,): What is summed, any unit.
+        fronts: Result of :func:`drainage_fronts` where it is known.
     """
     total = np.array(weight, dtype=float)
-    for front in drainage_fronts(receiver)[0]:
+    for front in drainage_fronts(receiver)[0] if fronts is None else fronts:
         giving = front[receiver[front] >= 0]
         np.add.at(total, receiver[giving], total[giving])
     return total
@@ -210,36 +211,62 @@ def repair(
     target[cells] = -1
     for cell in cells:
         _redirect(int(cell), str(wrong[cell]), fixed, active, altitude, target, corrections, cell_area)
-    while (trapped := drainage_fronts(target)[1]).any():
-        loop = [int(np.flatnonzero(trapped)[0])]
-        while target[loop[-1]] not in loop:
-            loop.append(int(target[loop[-1]]))
-        loop = loop[loop.index(int(target[loop[-1]])) :]
+    for loop in _loops(target):
         lowest = min(loop, key=lambda cell: altitude.flat[cell])
         target[lowest] = -1
         _redirect(lowest, "loop", fixed, active, altitude, target, corrections, cell_area)
     return fixed
 
 
+def _loops(target: np.ndarray) -> list[list[int]]:
+    """The cells of every loop, in the order of the water, from the first one in the order of the cells."""
+    found: list[list[int]] = []
+    seen: set[int] = set()
+    for cell in np.flatnonzero(drainage_fronts(target)[1]).tolist():
+        if cell not in seen:
+            loop = [cell]
+            while target[loop[-1]] != cell:
+                loop.append(int(target[loop[-1]]))
+            seen.update(loop)
+            found.append(loop)
+    return found
+
+
+def _cells_above(cell: int, target: np.ndarray, shape: tuple[int, int]) -> int:
+    """Number of cells that drain to a cell, itself included; it must not be on a loop."""
+    number, front = 0, np.array([cell])
+    while front.size:
+        number += front.size
+        row, column = np.divmod(front, shape[1])
+        nearby = []
+        for down, right in STEPS.values():
+            r, c = row - down, column - right
+            inside = (r >= 0) & (r < shape[0]) & (c >= 0) & (c < shape[1])
+            giving = (r * shape[1] + c)[inside]
+            nearby.append(giving[target[giving] == front[inside]])
+        front = np.concatenate(nearby)
+    return number
+
+
 def _redirect(cell, kind, fixed, active, altitude, target, corrections, cell_area):
     """Send a cell down the steepest way that cannot close a loop; changes `fixed` and `target` in place."""
-    upstream = catchment(target, cell)
     here = np.unravel_index(cell, fixed.shape)
     best, code, at_edge = 0.0, SINK, False
     for candidate, (down, right) in STEPS.items():
         row, column = here[0] + down, here[1] + right
         inside = 0 <= row < fixed.shape[0] and 0 <= column < fixed.shape[1] and active[row, column]
         at_edge |= not inside
-        if not inside or upstream[row * fixed.shape[1] + column]:
+        if not inside or _leads_to(int(row * fixed.shape[1] + column), cell, target):
             continue
         slope = (altitude[here] - altitude[row, column]) / np.hypot(down, right)
         if slope > best:
             best, code = slope, candidate
     if code == SINK and at_edge:
         code = OUTLET
-    corrections.add(kind, here, fixed[here], code, upstream.sum() * cell_area)
+    corrections.add(kind, here, fixed[here], code, _cells_above(cell, target, fixed.shape) * cell_area)
     fixed[here] = code
-    target[cell] = receivers(fixed)[cell]
+    if code in STEPS:
+        target[cell] = (here[0] + STEPS[code][0]) * fixed.shape[1] + here[1] + STEPS[code][1]
 
 
 def carve(receiver: np.ndarray, altitude: np.ndarray) -> np.ndarray:
@@ -378,34 +405,125 @@ def upscale_to(
     is_exit = np.zeros(inside.size, bool)
     is_exit[exits[coarse_active]] = True
 
-    codes, lengths = np.full(exits.size, OUTLET), np.full(exits.size, np.nan)
-    for cell in np.flatnonzero(coarse_active):
-        path = _path_to_exit(exits[cell], receiver, block, is_exit, shape)
-        entered = [b for b in dict.fromkeys(block[path].tolist()) if b != cell and coarse_active[b]]
-        here = (int(cell // shape[1]), int(cell % shape[1]))
-        note = (here, _code(cell, entered[0], shape) if entered else SINK)
-        area = upstream[exits[cell]] * cell_area
-        if receiver[path[-1]] < 0 and block[path[-1]] == cell:
-            codes[cell] = SINK if direction.flat[path[-1]] == SINK else OUTLET
-        elif entered and is_exit[path[-1]]:
-            codes[cell] = _code(cell, int(block[path[-1]]), shape)
-            lengths[cell] = _length(path, place)
-            if len(entered) > 1:
-                corrections.add("crossing path", *note, codes[cell], area)
-        elif entered:
-            codes[cell] = note[1]
-            corrections.add("broken link", *note, codes[cell], area)
-        else:
-            codes[cell] = _largest_neighbor(cell, exits, coarse_active, upstream, shape)
+    cells = np.flatnonzero(coarse_active)
+    paths = trace(exits[cells], receiver, block, is_exit, coarse_active, direction.ravel(), place, shape[1])
+    at_exit = np.where(coarse_active, upstream[np.maximum(exits, 0)], np.nan)
+    return linked(paths, exits, at_exit, coarse_active, shape, corrections, cell_area)
+
+
+@dataclass
+class Paths:
+    """Fine ways from the exits of coarse cells to the next exit, or to where they leave the eight neighbours.
+
+    Attributes:
+        first (path,): Flat index of the first other active coarse cell that is entered, -1 for none.
+        several (path,): Whether more than one is entered.
+        pixel (path,): Flat index of the last fine cell.
+        last (path,): Flat index of the coarse cell that it lies in.
+        arrived (path,): Whether it is an exit.
+        end (path,): Its code if its water goes no further, else -1.
+        length (path,): Length of the way, in the unit of the places.
+    """
+
+    first: np.ndarray
+    several: np.ndarray
+    pixel: np.ndarray
+    last: np.ndarray
+    arrived: np.ndarray
+    end: np.ndarray
+    length: np.ndarray
+
+
+def trace(
+    starts: np.ndarray,
+    receiver: np.ndarray,
+    block: np.ndarray,
+    is_exit: np.ndarray,
+    active: np.ndarray,
+    direction: np.ndarray,
+    place: tuple[np.ndarray, np.ndarray],
+    columns: int,
+) -> Paths:
+    """Follow the water from exits, all of them a fine cell at a time.
+
+    Args:
+        starts (path,): Flat index of the fine cells that are the exits.
+        receiver (fine cell,): Flat index of the receiving fine cell, -1 for none.
+        block (fine cell,): Flat index of the coarse cell that every fine cell lies in.
+        is_exit (fine cell,): True for exits of active coarse cells.
+        active (coarse cell,): True for coarse cells of the domain.
+        direction (fine cell,): D8 codes.
+        place: Northing and easting (fine cell,), any unit.
+        columns: Columns of the coarse raster.
+    """
+    home, here = block[starts], starts.copy()
+    row, column = np.divmod(home, columns)
+    first, several, length = np.full(here.size, -1), np.zeros(here.size, bool), np.zeros(here.size)
+    moving = np.arange(here.size)
+    while moving.size:
+        now = here[moving]
+        following = receiver[now]
+        entered = block[np.maximum(following, 0)]
+        r, c = np.divmod(entered, columns)
+        near = np.maximum(np.abs(r - row[moving]), np.abs(c - column[moving])) <= 1
+        goes = (following >= 0) & near
+        moving, now, following, entered = moving[goes], now[goes], following[goes], entered[goes]
+        length[moving] += np.hypot(place[0][following] - place[0][now], place[1][following] - place[1][now])
+        here[moving] = following
+        other = (entered != home[moving]) & active[entered]
+        first[moving] = np.where(other & (first[moving] < 0), entered, first[moving])
+        several[moving] |= other & (first[moving] != entered)
+        moving = moving[~(is_exit[following] & (entered != home[moving]))]
+    end = np.where(receiver[here] < 0, np.where(direction[here] == SINK, SINK, OUTLET), -1)
+    return Paths(first, several, here, block[here], is_exit[here], end, length)
+
+
+def linked(
+    paths: Paths,
+    exits: np.ndarray,
+    at_exit: np.ndarray,
+    active: np.ndarray,
+    shape: tuple[int, int],
+    corrections: Corrections,
+    cell_area: float,
+) -> Upscaled:
+    """The coarse network that paths lead to.
+
+    Args:
+        paths: The ways from the exits of the active cells, in the order of these cells.
+        exits (cell,): Flat index of the fine exit cell.
+        at_exit (cell,): Accumulation at the exit, in fine cells.
+        active (cell,): True for coarse cells of the domain.
+        shape: Rows and columns of the coarse raster.
+        corrections: Record that every change is added to.
+        cell_area: Area of a fine cell, km2; the mean if they differ.
+    """
+    cells = np.flatnonzero(active)
+    codes, lengths = np.full(active.size, OUTLET), np.full(active.size, np.nan)
+    home = (paths.end >= 0) & (paths.last == cells)
+    entered = ~home & (paths.first >= 0)
+    joined, broken, stranded = entered & paths.arrived, entered & ~paths.arrived, ~home & ~entered
+    toward_first = _codes(cells, np.where(paths.first >= 0, paths.first, cells), shape)
+    codes[cells[home]] = paths.end[home]
+    codes[cells[joined]] = _codes(cells[joined], paths.last[joined], shape)
+    lengths[cells[joined]] = paths.length[joined]
+    codes[cells[broken]] = toward_first[broken]
+    for number in np.flatnonzero(broken | stranded | (joined & paths.several)):
+        cell = int(cells[number])
+        if stranded[number]:
+            codes[cell] = _largest_neighbor(cell, at_exit, active, shape)
             kind = "unconnected cell" if codes[cell] == SINK else "flow to inactive cell"
-            corrections.add(kind, *note, codes[cell], area)
-    return _upscaled(codes, coarse_active, exits, lengths, upstream, shape, corrections, cell_area)
+        else:
+            kind = "broken link" if broken[number] else "crossing path"
+        place = (cell // shape[1], cell % shape[1])
+        corrections.add(kind, place, toward_first[number], codes[cell], at_exit[cell] * cell_area)
+    return _upscaled(codes, active, exits, lengths, at_exit, shape, corrections, cell_area)
 
 
-def _upscaled(codes, active, exits, lengths, upstream, shape, corrections, cell_area):
+def _upscaled(codes, active, exits, lengths, at_exit, shape, corrections, cell_area):
     """The coarse network without the loops that broken links may have left, from arrays (cell,)."""
     on = active.reshape(shape)
-    size = np.where(active, upstream[np.maximum(exits, 0)], np.nan).reshape(shape)
+    size = np.where(active, at_exit, np.nan).reshape(shape)
     before = codes.reshape(shape)
     # water of a loop goes where most water comes by
     fixed = repair(before, on, -np.nan_to_num(size), corrections, cell_area)
@@ -439,18 +557,21 @@ def _upscale_iteratively(direction, active, factor, corrections, cell_area):
     is_exit = np.zeros(inside.size, bool)
     is_exit[exits[kept]] = True
     lengths, place = np.full(exits.size, np.nan), np.divmod(np.arange(inside.size), direction.shape[1])
-    for cell in np.flatnonzero(kept):
-        path = _path_to_exit(exits[cell], receiver, block, is_exit, shape)
+    cells = np.flatnonzero(kept)
+    paths = trace(exits[cells], receiver, block, is_exit, kept, direction.ravel(), place, shape[1])
+    at_exit = np.where(kept, upstream[np.maximum(exits, 0)], np.nan)
+    fits = (target[cells] >= 0) & paths.arrived & (paths.last == target[cells])
+    lengths[cells[fits]] = paths.length[fits]
+    for number in np.flatnonzero(~fits):
+        cell, pixel = int(cells[number]), int(paths.pixel[number])
         if target[cell] < 0:
-            while receiver[path[-1]] >= 0:
-                path.append(int(receiver[path[-1]]))
-            codes[cell] = SINK if direction.flat[path[-1]] == SINK else OUTLET
-        elif is_exit[path[-1]] and block[path[-1]] == target[cell]:
-            lengths[cell] = _length(path, place)
+            while receiver[pixel] >= 0:
+                pixel = int(receiver[pixel])
+            codes[cell] = SINK if direction.flat[pixel] == SINK else OUTLET
         else:
-            here = (int(cell // shape[1]), int(cell % shape[1]))
-            corrections.add("broken link", here, codes[cell], codes[cell], upstream[exits[cell]] * cell_area)
-    return _upscaled(codes, kept, exits, lengths, upstream, shape, corrections, cell_area)
+            here = (cell // shape[1], cell % shape[1])
+            corrections.add("broken link", here, codes[cell], codes[cell], at_exit[cell] * cell_area)
+    return _upscaled(codes, kept, exits, lengths, at_exit, shape, corrections, cell_area)
 
 
 def unit_catchments(receiver: np.ndarray, exits: np.ndarray) -> np.ndarray:
@@ -469,6 +590,21 @@ def unit_catchments(receiver: np.ndarray, exits: np.ndarray) -> np.ndarray:
 
 
 def reconnect(coarse: Upscaled, receiver: np.ndarray, corrections: Corrections, cell_area: float) -> Upscaled:
+    """Mend links that lead elsewhere than the fine path does, see :func:`detours`.
+
+    Args:
+        coarse: The coarse network.
+        receiver (fine cell,): Flat index of the receiving fine cell, -1 for none.
+        corrections: Record that changes are added to.
+        cell_area: Area of a fine cell, km2.
+    """
+    exits = coarse.exit.ravel()
+    unit = unit_catchments(receiver, exits)
+    below = np.where(exits >= 0, receiver[np.maximum(exits, 0)], -1)
+    return detours(coarse, np.where(below >= 0, unit[np.maximum(below, 0)], -1), corrections, cell_area)
+
+
+def detours(coarse: Upscaled, following: np.ndarray, corrections: Corrections, cell_area: float) -> Upscaled:
     """Mend links that lead elsewhere than the fine path does, where a detour of a few cells leads there too.
 
     A fine path may cross its neighbours beside their exits, which belong to larger rivers, so that the next exit on it
@@ -477,15 +613,12 @@ def reconnect(coarse: Upscaled, receiver: np.ndarray, corrections: Corrections, 
 
     Args:
         coarse: The coarse network.
-        receiver (fine cell,): Flat index of the receiving fine cell, -1 for none.
+        following (cell,): Flat index of the cell whose exit is the next one on the fine path below the exit, -1 none.
         corrections: Record that changes are added to.
         cell_area: Area of a fine cell, km2.
     """
     direction, exits = coarse.direction.copy(), coarse.exit.ravel()
     target, upstream = receivers(direction), np.nan_to_num(coarse.upstream.ravel())
-    unit = unit_catchments(receiver, exits)
-    below = np.where(exits >= 0, receiver[np.maximum(exits, 0)], -1)
-    following = np.where(below >= 0, unit[np.maximum(below, 0)], -1)
     lost = np.flatnonzero((following >= 0) & (target >= 0) & (following != target))
     rows, columns = direction.shape
     for cell in lost[np.argsort(-upstream[lost], kind="stable")]:
@@ -510,8 +643,10 @@ def reconnect(coarse: Upscaled, receiver: np.ndarray, corrections: Corrections, 
 
 
 def _leads_to(start: int, wanted: int, target: np.ndarray) -> bool:
-    """Whether water from one cell comes through another one."""
-    while start >= 0 and start != wanted:
+    """Whether water from one cell comes through another one, which a loop elsewhere does not."""
+    seen: set[int] = set()
+    while start >= 0 and start != wanted and start not in seen:
+        seen.add(start)
         start = int(target[start])
     return start == wanted
 
@@ -537,41 +672,24 @@ def snap(upstream_area: np.ndarray, row: int, column: int, area: float, reach: i
     return top + int(down), left + int(right)
 
 
-def _path_to_exit(start, receiver, block, is_exit, shape):
-    """Fine cells from an exit to the next exit, or to the last cell within the eight neighbors of its block."""
-    path = [int(start)]
-    row, column = divmod(int(block[start]), shape[1])
-    while receiver[path[-1]] >= 0:
-        following = int(receiver[path[-1]])
-        r, c = divmod(int(block[following]), shape[1])
-        if max(abs(r - row), abs(c - column)) > 1:
-            break
-        path.append(following)
-        if is_exit[following] and block[following] != block[start]:
-            break
-    return path
+def _codes(cells, neighbors, shape):
+    """D8 codes of the steps from flat indices to neighboring ones, a sink for the same cell."""
+    table = np.full((3, 3), SINK)
+    for (down, right), code in CODES.items():
+        table[1 + down, 1 + right] = code
+    row, column = np.divmod(cells, shape[1])
+    to_row, to_column = np.divmod(neighbors, shape[1])
+    return table[1 + to_row - row, 1 + to_column - column]
 
 
-def _length(path, place):
-    """Length of a path of flat indices, in the unit of their places."""
-    return float(np.hypot(np.diff(place[0][path]), np.diff(place[1][path])).sum())
-
-
-def _code(cell, neighbor, shape):
-    """D8 code of the step from one flat index to a neighboring one."""
-    row, column = divmod(int(cell), shape[1])
-    to_row, to_column = divmod(int(neighbor), shape[1])
-    return CODES[(to_row - row, to_column - column)]
-
-
-def _largest_neighbor(cell, exits, coarse_active, upstream, shape):
+def _largest_neighbor(cell, at_exit, coarse_active, shape):
     """Direction of the active neighbor with the largest accumulation if that exceeds the cell's own, else a sink."""
     row, column = divmod(int(cell), shape[1])
-    best, code = upstream[exits[cell]], SINK
+    best, code = at_exit[cell], SINK
     for candidate, (down, right) in STEPS.items():
         r, c = row + down, column + right
         if 0 <= r < shape[0] and 0 <= c < shape[1] and coarse_active[r * shape[1] + c]:
-            area = upstream[exits[r * shape[1] + c]]
+            area = at_exit[r * shape[1] + c]
             if area > best:
                 best, code = area, candidate
     return code

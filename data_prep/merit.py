@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chase_jax.checks import require
-from data_prep import gridded, hydrography
+from data_prep import gridded, hydrography, rasters
 
 PARTS = {"dir": "flow_direction", "elv": "elevation", "upa": "upstream_area", "wth": "river_width"}
 ALIGNED = 0.01  # pixels by which a tile may lie off the grid of the others
@@ -50,70 +50,111 @@ def find(folder: pathlib.Path, part: str) -> list[pathlib.Path]:
     return sorted(folder.rglob(f"*_{part}.tif"))
 
 
-def read(folder: pathlib.Path, region: Region | None = None) -> Hydro:
-    """The maps of a region.
+@dataclass
+class Mosaic:
+    """Tiles on one grid, of which parts are read when they are wanted.
 
-    Args:
+    Attributes:
         folder: Where the tiles are.
-        region: South, north, west and east edge, degree; all tiles if None.
-
-    Raises:
-        InputError: If tiles of direction or elevation are missing, cannot be read, are not on one grid, or do not reach
-            into the region.
+        latitude (row,): Of the centers of the pixels, degree north, falling.
+        longitude (column,): Degree east, rising.
+        tiles: By part ("dir", "elv", "upa", "wth"): files, and row and column of the mosaic that their own first row
+            and column are, with their size.
     """
-    tiles = find(folder, "dir")
-    require(bool(tiles), f"{folder}: holds no tile of flow directions (such as n30e090_dir.tif).")
-    heights = find(folder, "elv")
-    beside = {path.name for path in heights}
-    for tile in tiles:
-        other = tile.name.replace("_dir.tif", "_elv.tif")
-        require(other in beside, f"{folder}: {other}: is missing; {tile.name} needs its elevations.")
-    codes, latitude, longitude = _mosaic(tiles, "dir", None, region)
-    axes = latitude, longitude
-    elevation = _mosaic(heights, "elv", axes, region)[0]
-    extra = {
-        part: _mosaic(found, part, axes, region)[0] if (found := find(folder, part)) else None
-        for part in ("upa", "wth")
-    }
-    direction, land = gridded.merit_directions(codes)
-    lacking = land & ~np.isfinite(elevation)
-    require(not lacking.any(), f"{folder}: {int(lacking.sum())} pixels of land have no elevation.")
-    direction = hydrography.open_ends(direction, land)
-    return Hydro(direction, land, elevation, extra["upa"], extra["wth"], latitude, longitude)
+
+    folder: pathlib.Path
+    latitude: np.ndarray
+    longitude: np.ndarray
+    tiles: dict[str, list[tuple[pathlib.Path, int, int, int, int]]]
+
+    @classmethod
+    def of(cls, folder: pathlib.Path, region: Region | None = None) -> Mosaic:
+        """Look at the tiles of a folder.
+
+        Args:
+            folder: Where the tiles are.
+            region: South, north, west and east edge, degree; all tiles if None.
+
+        Raises:
+            InputError: If tiles of direction or elevation are missing, cannot be read, are not on one grid, or do not
+                reach into the region.
+        """
+        found = {part: find(folder, part) for part in PARTS}
+        require(bool(found["dir"]), f"{folder}: holds no tile of flow directions (such as n30e090_dir.tif).")
+        beside = {path.name for path in found["elv"]}
+        for tile in found["dir"]:
+            other = tile.name.replace("_dir.tif", "_elv.tif")
+            require(other in beside, f"{folder}: {other}: is missing; {tile.name} needs its elevations.")
+        axes = {path: rasters.geotiff_axes(path) for paths in found.values() for path in paths}
+        south, north, west, east = (-np.inf, np.inf, -np.inf, np.inf) if region is None else region
+        inside = [
+            (lat[(lat > south) & (lat < north)], lon[(lon > west) & (lon < east)])
+            for lat, lon in (axes[path] for path in found["dir"])
+        ]
+        inside = [(lat, lon) for lat, lon in inside if lat.size and lon.size]
+        where = "" if region is None else f" {region} (south, north, west, east)"
+        require(bool(inside), f"{folder}: no tile of dir reaches into the region{where}.")
+        first = axes[found["dir"][0]][0]
+        size = float(first[0] - first[1])
+        top, bottom = max(lat[0] for lat, _ in inside), min(lat[-1] for lat, _ in inside)
+        left, right = min(lon[0] for _, lon in inside), max(lon[-1] for _, lon in inside)
+        latitude = top - np.arange(round((top - bottom) / size) + 1) * size
+        longitude = left + np.arange(round((right - left) / size) + 1) * size
+        tiles: dict[str, list[tuple[pathlib.Path, int, int, int, int]]] = {}
+        for part, paths in found.items():
+            for path in paths:
+                lat, lon = axes[path]
+                start = (top - lat[0]) / size, (lon[0] - left) / size
+                row, column = round(start[0]), round(start[1])
+                off = max(abs(start[0] - row), abs(start[1] - column), abs(lat[0] - lat[1] - size) / size * lat.size)
+                require(off <= ALIGNED, f"{path}: does not lie on the grid of the other tiles; take tiles of one kind.")
+                tiles.setdefault(part, []).append((path, row, column, lat.size, lon.size))
+        return cls(folder, latitude, longitude, tiles)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.latitude.size, self.longitude.size
+
+    def values(self, part: str, rows: slice, columns: slice) -> np.ndarray:
+        """Values (row, column) of a window, NaN between tiles. Arguments: part, such as "elv"; rows; columns."""
+        whole = np.full((rows.stop - rows.start, columns.stop - columns.start), np.nan)
+        for path, row, column, high, wide in self.tiles.get(part, []):
+            down = slice(max(rows.start, row), min(rows.stop, row + high))
+            right = slice(max(columns.start, column), min(columns.stop, column + wide))
+            if down.start < down.stop and right.start < right.stop:
+                own = slice(down.start - row, down.stop - row), slice(right.start - column, right.stop - column)
+                whole[_moved(down, rows), _moved(right, columns)] = gridded.read_pixels(
+                    "merit_hydro", PARTS[part], path, own
+                ).values
+        return whole
+
+    def read(self, rows: slice | None = None, columns: slice | None = None) -> Hydro:
+        """The maps of a window, all of it if None; water that leaves the land or the mosaic ends there.
+
+        Args:
+            rows: Rows of the mosaic.
+            columns: Columns of the mosaic.
+
+        Raises:
+            InputError: If a tile cannot be read or land has no elevation.
+        """
+        rows = slice(0, self.shape[0]) if rows is None else rows
+        columns = slice(0, self.shape[1]) if columns is None else columns
+        around = [
+            slice(max(part.start - 1, 0), min(part.stop + 1, size))
+            for part, size in zip((rows, columns), self.shape, strict=True)
+        ]
+        direction, land = gridded.merit_directions(self.values("dir", around[0], around[1]))
+        own = _moved(rows, around[0]), _moved(columns, around[1])
+        direction, land = hydrography.open_ends(direction, land)[own], land[own]
+        elevation = self.values("elv", rows, columns)
+        lacking = land & ~np.isfinite(elevation)
+        require(not lacking.any(), f"{self.folder}: {int(lacking.sum())} pixels of land have no elevation.")
+        area, width = (self.values(part, rows, columns) if part in self.tiles else None for part in ("upa", "wth"))
+        return Hydro(direction, land, elevation, area, width, self.latitude[rows], self.longitude[columns])
 
 
-def _mosaic(
-    tiles: list[pathlib.Path], part: str, axes: tuple[np.ndarray, np.ndarray] | None, region: Region | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values (row, column) of tiles on one grid, NaN between them, and its axes; those given or of all tiles."""
-    parts = []
-    for path in tiles:
-        array = gridded.read("merit_hydro", PARTS[part], path)
-        if region is not None:
-            south, north, west, east = region
-            rows = (array.lat.values > south) & (array.lat.values < north)
-            columns = (array.lon.values > west) & (array.lon.values < east)
-            array = array[rows, columns]
-        if array.size:
-            parts.append((path, array.values, array.lat.values, array.lon.values))
-    where = "" if region is None else f" within {region}"
-    require(bool(parts), f"{tiles[0].parent}: no tile of {part} reaches into the region{where}.")
-    size = next(abs(float(np.diff(line[:2])[0])) for _, _, *lines in parts for line in lines if line.size > 1)
-    if axes is None:
-        top, bottom = max(p[2][0] for p in parts), min(p[2][-1] for p in parts)
-        left, right = min(p[3][0] for p in parts), max(p[3][-1] for p in parts)
-        axes = (
-            top - np.arange(round((top - bottom) / size) + 1) * size,
-            left + np.arange(round((right - left) / size) + 1) * size,
-        )
-    whole = np.full((axes[0].size, axes[1].size), np.nan)
-    for path, values, lat, lon in parts:
-        start = (axes[0][0] - lat[0]) / size, (lon[0] - axes[1][0]) / size
-        row, column = round(start[0]), round(start[1])
-        off = max(abs(start[0] - row), abs(start[1] - column))
-        inside = row >= 0 and column >= 0 and row + lat.size <= axes[0].size and column + lon.size <= axes[1].size
-        require(
-            off <= ALIGNED and inside, f"{path}: does not lie on the grid of the other tiles; take tiles of one kind."
-        )
-        whole[row : row + lat.size, column : column + lon.size] = values
-    return whole, *axes
+def _moved(part: slice, around: slice) -> slice:
+    """A slice counted from the start of another one."""
+    return slice(part.start - around.start, part.stop - around.start)

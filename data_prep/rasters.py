@@ -160,12 +160,45 @@ class Raster:
     units: str = ""
 
 
-def read_geotiff(path: pathlib.Path, band: int = 1) -> Raster:
+def read_geotiff(path: pathlib.Path, band: int = 1, part: tuple[slice, slice] | None = None) -> Raster:
     """Read a band of a raster that GDAL knows (GeoTIFF, PCRaster map), with scale and offset applied.
 
     Args:
         path: The file.
         band: Number of the band, from 1.
+        part: Rows and columns that are read, with a start and a stop each; all if None.
+
+    Raises:
+        InputError: If the file is missing, cannot be read, or its rows do not run from north to south.
+    """
+    import rasterio
+    import rasterio.windows
+    from affine import Affine
+
+    require(path.is_file(), f"{path}: is missing; check `data.root`.")
+    try:
+        with warnings.catch_warnings(), rasterio.open(path) as file:
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            window = None if part is None else rasterio.windows.Window.from_slices(*part)
+            stored = file.read(band, masked=True, window=window)
+            scale, offset = file.scales[band - 1], file.offsets[band - 1]
+            down, right = (0, 0) if part is None else (part[0].start, part[1].start)
+            a, b, c, d, e, f = file.transform[:6]
+            transform = Affine(a, b, c + a * right, d, e, f + e * down)
+            crs = file.crs.to_string() if file.crs else ""
+            told = file.units[band - 1] or ""
+    except (rasterio.errors.RasterioError, IndexError) as error:
+        raise InputError(f"{path}: cannot be read as a raster ({str(error).splitlines()[0]}).") from None
+    values = np.ma.filled(stored.astype(float), np.nan) * scale + offset
+    y, x = _axes(path, transform, values.shape)
+    return Raster(values, x, y, transform, crs, told)
+
+
+def geotiff_axes(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
+    """Northing or latitude (row,), falling, and easting or longitude (column,) of the centers of a raster's cells.
+
+    Args:
+        path: The file.
 
     Raises:
         InputError: If the file is missing, cannot be read, or its rows do not run from north to south.
@@ -176,20 +209,21 @@ def read_geotiff(path: pathlib.Path, band: int = 1) -> Raster:
     try:
         with warnings.catch_warnings(), rasterio.open(path) as file:
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            stored = file.read(band, masked=True)
-            scale, offset = file.scales[band - 1], file.offsets[band - 1]
-            transform, crs = file.transform, file.crs.to_string() if file.crs else ""
-            told = file.units[band - 1] or ""
-    except (rasterio.errors.RasterioError, IndexError) as error:
+            transform, shape = file.transform, file.shape
+    except rasterio.errors.RasterioError as error:
         raise InputError(f"{path}: cannot be read as a raster ({str(error).splitlines()[0]}).") from None
-    values = np.ma.filled(stored.astype(float), np.nan) * scale + offset
+    return _axes(path, transform, shape)
+
+
+def _axes(path, transform, shape):
+    """Centers of rows and columns."""
     require(
         transform.e < 0 < transform.a and transform.b == transform.d == 0,
         f"{path}: rows must run from north to south and columns from west to east; warp the raster first.",
     )
-    x = transform.c + (np.arange(values.shape[1]) + 0.5) * transform.a
-    y = transform.f + (np.arange(values.shape[0]) + 0.5) * transform.e
-    return Raster(values, x, y, transform, crs, told)
+    return (
+        transform.f + (np.arange(shape[0]) + 0.5) * transform.e, transform.c + (np.arange(shape[1]) + 0.5) * transform.a
+    )  # fmt: skip
 
 
 def open_netcdf(path: pathlib.Path) -> xr.Dataset:

@@ -294,7 +294,7 @@ def tiles(folder, **without):
 
 def test_tiles_of_merit_hydro_are_put_together(tmp_path):
     codes, height, area, width = tiles(tmp_path / "tiles")
-    found = merit.read(tmp_path / "tiles")
+    found = merit.Mosaic.of(tmp_path / "tiles").read()
     land = codes != -9
     np.testing.assert_array_equal(found.land, land)
     np.testing.assert_allclose(found.elevation[land], height[land])
@@ -306,7 +306,7 @@ def test_tiles_of_merit_hydro_are_put_together(tmp_path):
     assert (found.direction[1:, :13] == 1).all()
     np.testing.assert_allclose(found.longitude, 100.0 + SMALL * np.arange(16), atol=1e-9)
     np.testing.assert_allclose(found.latitude, 31.0 - SMALL * np.arange(8), atol=1e-9)
-    part = merit.read(tmp_path / "tiles", (30.9965, 31.0, 100.0021, 100.0079))
+    part = merit.Mosaic.of(tmp_path / "tiles", (30.9965, 31.0, 100.0021, 100.0079)).read()
     assert part.land.shape == (4, 7)
     assert (part.direction[:, -1] == hydrography.OUTLET).all()  # the region ends there
     np.testing.assert_allclose(part.elevation, height[1:5, 3:10])
@@ -317,17 +317,17 @@ def test_tiles_of_merit_hydro_are_put_together(tmp_path):
 def test_a_tile_of_sea_may_lack_and_others_may_not(tmp_path):
     tiles(tmp_path / "a", elv="n30e101")
     with pytest.raises(InputError, match=r"n30e101_elv\.tif: is missing"):
-        merit.read(tmp_path / "a")
+        merit.Mosaic.of(tmp_path / "a").read()
     tiles(tmp_path / "b", wth="n30e100")
-    assert np.isnan(merit.read(tmp_path / "b").river_width[:, :8]).all()
+    assert np.isnan(merit.Mosaic.of(tmp_path / "b").read().river_width[:, :8]).all()
     with pytest.raises(InputError, match="holds no tile"):
-        merit.read(tmp_path / "none")
+        merit.Mosaic.of(tmp_path / "none").read()
     with pytest.raises(InputError, match="reaches into the region"):
-        merit.read(tmp_path / "b", (10.0, 11.0, 100.0, 101.0))
+        merit.Mosaic.of(tmp_path / "b", (10.0, 11.0, 100.0, 101.0))
     geotiff(tmp_path / "b" / "n30e102_dir.tif", np.full((8, 8), 1), EDGE + 16.4 * SMALL, 31.0, SMALL, "int16", -9)
     geotiff(tmp_path / "b" / "n30e102_elv.tif", np.full((8, 8), 5.0), EDGE + 16.4 * SMALL, 31.0, SMALL)
     with pytest.raises(InputError, match="does not lie on the grid of the other tiles"):
-        merit.read(tmp_path / "b")
+        merit.Mosaic.of(tmp_path / "b").read()
 
 
 def test_wrong_and_cut_tiles_of_merit_hydro_are_told(tmp_path):
@@ -335,14 +335,14 @@ def test_wrong_and_cut_tiles_of_merit_hydro_are_told(tmp_path):
     path = tmp_path / "a" / "n30e100_elv.tif"
     geotiff(path, np.full((8, 8), 5.0), EDGE, 31.0 + SMALL / 2, SMALL, unit="kg")
     with pytest.raises(InputError, match="does not measure the same thing as 'm'"):
-        merit.read(tmp_path / "a")
+        merit.Mosaic.of(tmp_path / "a").read()
     path.write_bytes(path.read_bytes()[:350])
     with pytest.raises(InputError, match=r"n30e100_elv\.tif: cannot be read"):
-        merit.read(tmp_path / "a")
+        merit.Mosaic.of(tmp_path / "a").read()
     tiles(tmp_path / "b")
     geotiff(tmp_path / "b" / "n30e100_elv.tif", np.full((8, 8), -9999.0), EDGE, 31.0 + SMALL / 2, SMALL)
     with pytest.raises(InputError, match="64 pixels of land have no elevation"):
-        merit.read(tmp_path / "b")
+        merit.Mosaic.of(tmp_path / "b").read()
 
 
 SQUARES = [shapely.box(100.0, 30.0, 100.1, 30.1), shapely.box(100.4, 30.4, 100.42, 30.42)]
