@@ -225,6 +225,7 @@ class China:
     east: float | None = key(None, "eastern edge of the region, degree")
     resolution: float = key(1000.0, "width of a cell, m", low=100, high=20_000)
     legend: str = key("usgs", "legend of the land cover", ("usgs", "igbp", "esa_cci", "esa_worldcover"))
+    patch_area: float = key(5.0, "area from which lakes are solved in two dimensions, km2", low=0)
 
 
 @dataclasses.dataclass

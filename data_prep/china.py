@@ -10,7 +10,9 @@ r"""A region of China from the sources of Dong et al. (2026), whatever of them i
 | | specific yield | `aquifer/specific_yield.tif` | the model's default |
 | GLCC | land cover | `land_cover/*.tif`, legend in `china.legend` | the model's default |
 | HydroLAKES | lakes | `hydrolakes/*.shp` or `.gpkg` | no lakes |
-| Randolph inventory | glaciers | `rgi/*.shp` or `.gpkg` | no glaciers |
+| | how single lakes are treated | `lakes.csv`, see :func:`data_prep.lakes.read_told` | by their area |
+| floodplains | cells added to patches | `floodplains/*.shp` or `.gpkg` | lakes alone |
+| Randolph inventory | glaciers | `rgi/*.shp` or `.gpkg` | snow and ice of the land cover |
 | 1-km leaf area | leaf area | `lai/*.nc*` | the model's default |
 | CHM_PRE V2 | precipitation | `chm_pre/*.nc*` | that of ERA5-Land |
 | ERA5-Land | all other weather | `era5_land/*.nc*` | no weather |
@@ -71,17 +73,21 @@ SOURCES = {
     "specific_yield": ("aquifer", "aquifer", "specific_yield.tif", "the model's default specific yield"),
     "land_cover": ("glcc", "land_cover", "*.tif", "the model's default vegetation"),
     "lakes": ("hydrolakes", "hydrolakes", "*.shp *.gpkg", "no lakes"),
-    "glaciers": ("rgi", "rgi", "*.shp *.gpkg", "no glaciers"),
+    "floodplains": ("floodplains", "floodplains", "*.shp *.gpkg", "lakes alone"),
+    "glaciers": ("rgi", "rgi", "*.shp *.gpkg", "snow and ice of the land cover, if there is any"),
     "leaf_area": ("leaf_area", "lai", "*.nc*", "the model's default leaf area"),
     "rain": ("chm_pre", "chm_pre", "*.nc*", "precipitation of ERA5-Land"),
     "air": ("era5_land", "era5_land", "*.nc*", "no weather is written"),
     "demand": ("gleam", "gleam", "*.nc*", "potential evapotranspiration of wet ground under the weather"),
 }
 GAUGES = "gauges.csv"
+TOLD = "lakes.csv"
+SNOW_OR_ICE = 24  # class of the legend of the model
 FROM_BEYOND = 0.1  # 1, of a basin, from which it is told that it is cut
 FARTHEST_SNAP = 2  # cells, that a gauge is moved at most
 MEAN_RUNOFF = 300.0  # kg m-2 per year, for sizes of channels where the climate is not known; choice of this project
 COVERED = 0.5  # 1, part of a cell from which it belongs to a lake
+STRIP = 256  # rows of cells, for which land cover is held in memory
 LEAST_COVERED = 0.2  # 1, of the cell that a lake covers most, from which that cell is a lake of one cell
 SHALLOWEST = 1.0  # m, mean depth of a lake
 
@@ -126,6 +132,7 @@ def prepare(
     east: float | None = None,
     resolution: float = 1000.0,
     legend: str = "usgs",
+    patch_area: float = lakes.SMALLEST_PATCH / 1e6,
 ) -> dict[str, pathlib.Path]:
     """Write domain.nc, and forcing_YEAR.nc and gauges.csv where there are data for them, reports and a figure.
 
@@ -141,6 +148,7 @@ def prepare(
         east: Eastern edge, degree.
         resolution: Width of a cell, m.
         legend: Legend of the land cover, see :mod:`data_prep.legends`.
+        patch_area: Area from which lakes are solved in two dimensions, km2.
 
     Returns:
         Path of every file by its role.
@@ -174,7 +182,9 @@ def prepare(
         paths["forcing"] = target / "forcing_*.nc"
         told.append(text)
     progress("domain: lakes, glaciers, soils, land cover")
-    fields, report = make_fields(place, coarse, held, climate, legend, corrections)
+    table = source / TOLD
+    told_of_lakes = lakes.read_told(table) if table.is_file() else lakes.Told()
+    fields, report = make_fields(place, coarse, held, climate, legend, corrections, told_of_lakes, patch_area * 1e6)
     if (source / GAUGES).is_file():
         upstream = hydrography.accumulate(
             hydrography.receivers(fields["flow_direction"]), np.where(fields["active"], grid.size**2, 0.0).ravel()
@@ -237,6 +247,8 @@ def make_fields(
     climate: reanalysis.Climate | None,
     legend: str,
     corrections: hydrography.Corrections,
+    told: lakes.Told,
+    smallest: float,
 ) -> tuple[dict[str, np.ndarray], str]:
     """Maps of the domain and a report.
 
@@ -247,6 +259,8 @@ def make_fields(
         climate: Means of the weather; None without weather.
         legend: Legend of the land cover.
         corrections: Record that changes for lakes are added to.
+        told: What a person says of single lakes.
+        smallest: Least area of a lake that is solved in two dimensions, m2.
     """
     grid, found = place.grid, place.land
     shape, size = grid.shape, grid.size
@@ -255,19 +269,27 @@ def make_fields(
 
     lake, whole, lines = np.zeros(shape, int), np.zeros(shape), []
     direction = coarse.direction
+    flooded = np.zeros(shape, bool)
     if held["lakes"]:
-        lake, whole, text = read_lakes(held["lakes"], grid, active)
+        lake, whole, text = read_lakes(held["lakes"], grid, active, place.region)
         lines.append(text)
+    if held["floodplains"]:
+        shapes = [p for path in held["floodplains"] for p in vectors.read_polygons(path, grid.crs, place.region)[0]]
+        flooded = (vectors.coverage(shapes, grid.x, grid.y) >= COVERED) & active & (lake == 0)
+        lake = lakes.with_floodplains(lake, flooded)
+        lines.append(f"floodplains: {int(flooded.sum())} cells")
+    if lake.any():
         direction = lakes.shore(direction, lake)
         direction, exits = lakes.drain(direction, lake, corrections, size**2 / 1e6)
     length = np.where(direction == coarse.direction, coarse.length, np.nan)
     drained = dataclasses.replace(coarse, direction=direction, length=length)
     land = relief.of_cells(drained, found.exit_altitude, altitude, slope, length, size)
     level = np.full(shape, np.nan)
-    if held["lakes"]:
-        for number, cell in exits.items():
-            level[lake == number] = land.river[cell]
-    patch = lakes.patches(lake, np.full(shape, size**2)) & (lake > 0)
+    if lake.any():
+        at_outlet = np.full(int(lake.max()) + 1, np.nan)
+        at_outlet[list(exits)] = [land.river[cell] for cell in exits.values()]
+        level = at_outlet[lake]
+    patch = lakes.patches(lake, np.full(shape, size**2), smallest, told.patch)
     runoff: np.ndarray | float = MEAN_RUNOFF
     fields: dict[str, np.ndarray] = {}
     if climate is not None:
@@ -295,15 +317,20 @@ def make_fields(
         "mean_altitude": altitude,
         "mean_slope": slope,
     }
-    if held["lakes"]:
-        deep = np.where(patch, lakes.bed(lake, level, whole, size), np.nan)
-        fields |= {"lake_index": lake, "lake_patch": patch, "lake_bed_altitude": deep}
+    if lake.any():
+        shaped = lakes.bed(np.where(flooded, 0, lake), level, whole, size)
+        offset = lakes.lowered(lake, np.fmin(altitude, level), told.offset)
+        deep = np.where(flooded, altitude, np.where(np.isfinite(offset), offset, shaped))
+        fields |= {"lake_index": lake, "lake_patch": patch, "lake_bed_altitude": np.where(patch, deep, np.nan)}
         fields["lake_sill_altitude"] = np.where(patch, level, np.nan)
     fields |= _soil_and_plants(place, held, legend)
     if held["glaciers"]:
-        outlines = [p for path in held["glaciers"] for p in vectors.read_glaciers(path, grid.crs).polygons]
-        ice = vectors.coverage(outlines, grid.x, grid.y) if outlines else np.zeros(shape)
-        fields["glacier_fraction"] = np.where(lake > 0, 0.0, ice)
+        outlines = [
+            p for path in held["glaciers"] for p in vectors.read_glaciers(path, grid.crs, place.region).polygons
+        ]
+        fields["glacier_fraction"] = vectors.coverage(outlines, grid.x, grid.y)
+    if "glacier_fraction" in fields:
+        fields["glacier_fraction"] = np.where(lake > 0, 0.0, fields["glacier_fraction"])
     return fields, "\n".join([_areas(place, coarse), land.report, *lines])
 
 
@@ -364,7 +391,9 @@ def _soil_and_plants(place: Place, held: dict[str, list[pathlib.Path]], legend: 
         for path in held[quantity][:1]:
             found[name] = _onto(gridded.read("aquifer", quantity, path, None, _around(place)), place)
     if held["land_cover"]:
-        found["vegetation_class"] = _land_cover(held["land_cover"], place, legend)
+        found["vegetation_class"], ice = _land_cover(held["land_cover"], place, legend)
+        if not held["glaciers"]:
+            found["glacier_fraction"] = ice
     if held["leaf_area"]:
         _holder(held["leaf_area"], "leaf_area", "leaf_area_index")
         found["leaf_area_index"] = _leaf_area(held["leaf_area"], place)
@@ -403,25 +432,40 @@ def _holder(files: list[pathlib.Path], source: str, quantity: str) -> pathlib.Pa
     return None
 
 
-def _land_cover(files: list[pathlib.Path], place: Place, legend: str) -> np.ndarray:
-    """Class (row, column) of the legend of the model, nearest; where it is missing that of the nearest cell."""
+def _land_cover(files: list[pathlib.Path], place: Place, legend: str) -> tuple[np.ndarray, np.ndarray]:
+    """Class (row, column) of the legend of the model, nearest, that of the nearest cell where it is missing.
+
+    With it the part of the cells that is of snow and ice, 1.
+    """
     grid = place.grid
-    classes = np.full(grid.shape, np.nan)
+    classes, ice = np.full(grid.shape, np.nan), np.zeros(grid.shape)
     for path in files:
-        raster = rasters.read_geotiff(path)
-        require(bool(raster.crs), f"{path}: does not tell its projection; warp or label it first.")
-        try:
-            own = legends.to_usgs(raster.values, legend).astype(float)
-        except InputError as error:
-            raise InputError(f"{path}: {error} Set china.legend to the legend of the map.") from None
-        own[own == 0] = np.nan
-        here = rasters.warp(own, raster, grid.x, grid.y, grid.crs, "nearest")
-        classes = np.where(np.isfinite(classes), classes, here)
+        for strip in range(0, grid.y.size, STRIP):
+            rows = slice(strip, strip + STRIP)
+            raster = rasters.read_around(path, grid.x, grid.y[rows], grid.size, grid.crs)
+            if raster is None:
+                continue
+            try:
+                own = legends.to_usgs(raster.values, legend).astype(float)
+            except InputError as error:
+                raise InputError(f"{path}: {error} Set china.legend to the legend of the map.") from None
+            own[own == 0] = np.nan
+            here = [
+                rasters.warp(values, raster, grid.x, grid.y[rows], grid.crs, method, grid.size)
+                for values, method in (
+                    (own, "nearest"),
+                    (np.where(np.isfinite(own), own == SNOW_OR_ICE, np.nan), "average"),
+                )
+            ]
+            ice[rows] = np.where(np.isfinite(classes[rows]), ice[rows], np.nan_to_num(here[1]))
+            classes[rows] = np.where(np.isfinite(classes[rows]), classes[rows], here[0])
     require(bool(np.isfinite(classes).any()), f"{files[0].parent}: the land cover does not reach into the region.")
-    return rasters.fill_nearest(classes).astype(int)
+    return rasters.fill_nearest(classes).astype(int), ice
 
 
-def read_lakes(files: list[pathlib.Path], grid: pixels.Grid, active: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
+def read_lakes(
+    files: list[pathlib.Path], grid: pixels.Grid, active: np.ndarray, region: merit.Region
+) -> tuple[np.ndarray, np.ndarray, str]:
     """Number of the lake and its mean depth, m (row, column), 0 for none, and a line of report.
 
     A lake takes the cells that it covers at least half of; one that covers none so takes the cell it covers most.
@@ -430,6 +474,7 @@ def read_lakes(files: list[pathlib.Path], grid: pixels.Grid, active: np.ndarray)
         files: Polygons of HydroLAKES.
         grid: The grid.
         active (row, column): Cells of the domain.
+        region: South, north, west and east edge, degree, beyond which polygons are not read.
     """
     import shapely
 
@@ -438,7 +483,7 @@ def read_lakes(files: list[pathlib.Path], grid: pixels.Grid, active: np.ndarray)
     frame = shapely.box(grid.x[0] - half, grid.y[-1] - half, grid.x[-1] + half, grid.y[0] + half)
     small = 0
     for path in files:
-        found = vectors.read_lakes(path, grid.crs)
+        found = vectors.read_lakes(path, grid.crs, region)
         for polygon, own, deep in zip(found.polygons, found.number, found.mean_depth, strict=True):
             if not polygon.intersects(frame):
                 continue

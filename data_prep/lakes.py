@@ -1,15 +1,87 @@
-"""Lakes on the grid: one connected body each, one way out, a level, a bed, and which of them are 2-D patches."""
+"""Lakes on the grid: one connected body each, one way out, a level, a bed, and which of them are 2-D patches.
+
+A person may say of single lakes whether they are patches and how far their beds lie below the terrain; floodplains and
+wetlands may be added to the patches.
+"""
 
 from __future__ import annotations
 
+import pathlib
+from dataclasses import dataclass, field
+
 import numpy as np
+import pandas as pd
 import scipy.ndimage
 
 from chase_jax.checks import require, require_shape
+from chase_jax.io import tables
 from data_prep import hydrography
 
 EIGHT = np.ones((3, 3))  # neighbours of a cell, corners included
 SMALLEST_PATCH = 5e6  # m2, lakes from this size on are solved in two dimensions; choice of this project
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a person says of single lakes.
+
+    Attributes:
+        patch: By number of the lake whether it is solved in two dimensions.
+        offset: By number of the lake how far its bed lies below the terrain, m.
+    """
+
+    patch: dict[int, bool] = field(default_factory=dict)
+    offset: dict[int, float] = field(default_factory=dict)
+
+
+def read_told(path: pathlib.Path) -> Told:
+    """The table lake,patch,offset: number, 1 or 0, and m; either of the last two may be empty or left out.
+
+    Args:
+        path: A text file.
+
+    Raises:
+        InputError: Names file, line, column, value and what is allowed.
+    """
+    table = tables.read(path, "write a text file with lake,patch,offset")
+    require("lake" in table, f"{path}: line 1: the columns are {', '.join(table.columns)}; needed is lake.")
+    allowed = {
+        "lake": ("write the number of a lake", lambda v: v > 0 and v % 1 == 0),
+        "patch": ("write 1, 0 or nothing", lambda v: v in (0, 1)),
+        "offset": ("write m below the terrain, at least 0, or nothing", lambda v: v >= 0),
+    }
+    told: dict[str, dict[int, float]] = {name: {} for name in allowed}
+    for line, row in zip(table.index, table.to_dict("records"), strict=True):
+        number = 0
+        for name, (advice, holds) in allowed.items():
+            text = str(row.get(name, "")).strip()
+            if text or name == "lake":
+                value = float(pd.to_numeric(pd.Series([text]), errors="coerce").iloc[0])
+                require(holds(value), f"{path}: line {line + 2}: {name} is '{text}'; {advice}.")
+                number = int(value) if name == "lake" else number
+                told[name][number] = value
+    return Told({number: bool(value) for number, value in told["patch"].items()}, told["offset"])
+
+
+def with_floodplains(lake_index: np.ndarray, flooded: np.ndarray) -> np.ndarray:
+    """Number of the lake (row, column), where floodplains have that of the lake they touch most, or one of their own.
+
+    Args:
+        lake_index (row, column): Number of the lake, 0 for none.
+        flooded (row, column): Cells of the domain in floodplains or wetlands.
+    """
+    require_shape(flooded, "flooded", lake_index.shape)
+    part, _ = scipy.ndimage.label(flooded & (lake_index == 0), EIGHT)
+    result, following = lake_index.copy(), int(lake_index.max(initial=0)) + 1
+    for number, box in enumerate(scipy.ndimage.find_objects(part), 1):
+        wide = tuple(slice(max(axis.start - 1, 0), axis.stop + 1) for axis in box)
+        own = part[wide] == number
+        beside = lake_index[wide][scipy.ndimage.binary_dilation(own, EIGHT) & (lake_index[wide] > 0)]
+        if beside.size:
+            result[wide][own] = np.bincount(beside).argmax()
+        else:
+            result[wide][own], following = following, following + 1
+    return result
 
 
 def connected(lake_index: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, int]:
@@ -115,19 +187,41 @@ def bed(lake_index: np.ndarray, level: np.ndarray, mean_depth: np.ndarray, cell_
     return result
 
 
-def patches(lake_index: np.ndarray, cell_area: np.ndarray, smallest: float = SMALLEST_PATCH) -> np.ndarray:
+def lowered(lake_index: np.ndarray, terrain: np.ndarray, offset: dict[int, float]) -> np.ndarray:
+    """Bed that lies below the terrain by an offset for each lake, m, NaN for lakes without one and outside lakes.
+
+    Args:
+        lake_index (row, column): Number of the lake, 0 for none.
+        terrain (row, column): Altitude of the terrain, m.
+        offset: By number of the lake, m.
+    """
+    number, inverse = np.unique(lake_index, return_inverse=True)
+    depth = np.array([offset.get(int(n), np.nan) if n > 0 else np.nan for n in number])
+    return terrain - depth[inverse.ravel()].reshape(lake_index.shape)
+
+
+def patches(
+    lake_index: np.ndarray,
+    cell_area: np.ndarray,
+    smallest: float = SMALLEST_PATCH,
+    listed: dict[int, bool] | None = None,
+) -> np.ndarray:
     """Cells (row, column) of lakes that are solved in two dimensions: those of several cells and a large area.
 
     Args:
         lake_index (row, column): Number of the lake, 0 for none.
         cell_area (row, column): Area of a cell, m2.
         smallest: Least area of such a lake, m2.
+        listed: By number of the lake whether it is one, whatever its area; one of a single cell never is.
     """
     require(smallest >= 0.0, f"Argument `smallest` must be at least 0 m2, but is {smallest:g}.")
     number, inverse = np.unique(lake_index, return_inverse=True)
     inverse = inverse.ravel()
     area = np.bincount(inverse, np.broadcast_to(cell_area, lake_index.shape).ravel())
-    large = (area >= smallest) & (np.bincount(inverse) > 1) & (number > 0)
+    wanted = area >= smallest
+    for own, chosen in (listed or {}).items():
+        wanted[number == own] = chosen
+    large = wanted & (np.bincount(inverse) > 1) & (number > 0)
     return large[inverse].reshape(lake_index.shape)
 
 

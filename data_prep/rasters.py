@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyproj
 import scipy.ndimage
 import xarray as xr
 
@@ -203,16 +204,26 @@ def geotiff_axes(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         InputError: If the file is missing, cannot be read, or its rows do not run from north to south.
     """
+    transform, shape, _ = _header(path)
+    return _axes(path, transform, shape)
+
+
+def geotiff_projection(path: pathlib.Path) -> str:
+    """The projection that a raster tells, empty if it does not. Argument: path, the file."""
+    return _header(path)[2]
+
+
+def _header(path):
+    """Transform, shape and projection of a raster."""
     import rasterio
 
     require(path.is_file(), f"{path}: is missing; check `data.root`.")
     try:
         with warnings.catch_warnings(), rasterio.open(path) as file:
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            transform, shape = file.transform, file.shape
+            return file.transform, file.shape, file.crs.to_string() if file.crs else ""
     except rasterio.errors.RasterioError as error:
         raise InputError(f"{path}: cannot be read as a raster ({str(error).splitlines()[0]}).") from None
-    return _axes(path, transform, shape)
 
 
 def _axes(path, transform, shape):
@@ -257,7 +268,42 @@ def read_netcdf(path: pathlib.Path, variable: str, shape: tuple[int, int]) -> np
     return values[::-1] if rising else values
 
 
-def warp(values: np.ndarray, source: Raster, x: np.ndarray, y: np.ndarray, crs: str, method: str) -> np.ndarray:
+def read_around(path: pathlib.Path, x: np.ndarray, y: np.ndarray, size: float, crs: str) -> Raster | None:
+    """The part of a raster that lies about a grid in another projection, with a cell more on each side; None if none.
+
+    Args:
+        path: The file.
+        x (column,): Easting of the cell centers, m, rising.
+        y (row,): Northing of the cell centers, m, falling.
+        size: Width of a cell, m.
+        crs: The projection in any form that PROJ reads.
+
+    Raises:
+        InputError: If the file is missing, cannot be read or does not tell its projection.
+    """
+    own, (down, right) = geotiff_projection(path), geotiff_axes(path)
+    require(bool(own), f"{path}: does not tell its projection; warp or label it first.")
+    change = pyproj.Transformer.from_crs(crs, own, always_xy=True)
+    west, south, east, north = change.transform_bounds(
+        x[0] - size, y[-1] - size, x[-1] + size, y[0] + size, densify_pts=101
+    )
+    if west > east:  # over the line of dates
+        west, east = float(right[0]), float(right[-1])
+    rows, columns = _around(down, south, north), _around(right, west, east)
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return None
+    return read_geotiff(path, part=(rows, columns))
+
+
+def _around(axis: np.ndarray, low: float, high: float) -> slice:
+    """The part of an axis between two places, with a point more on each side."""
+    inside = np.flatnonzero((axis >= low - abs(axis[1] - axis[0])) & (axis <= high + abs(axis[1] - axis[0])))
+    return slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else slice(0, 0)
+
+
+def warp(
+    values: np.ndarray, source: Raster, x: np.ndarray, y: np.ndarray, crs: str, method: str, size: float | None = None
+) -> np.ndarray:
     """Values (row, column) on a grid in another projection, NaN where the source does not reach.
 
     GDAL interpolates the places of the cells between some of them, to an eighth of a source cell.
@@ -269,11 +315,12 @@ def warp(values: np.ndarray, source: Raster, x: np.ndarray, y: np.ndarray, crs: 
         y (row,): Northing of the cell centers, m, falling.
         crs: The projection in any form that PROJ reads.
         method: A way of resampling of GDAL, such as "bilinear", "nearest" or "average".
+        size: Width of a cell, m; the distance of the first two centers on each axis if None.
     """
     import rasterio.warp
     from affine import Affine
 
-    wide, high = x[1] - x[0], y[0] - y[1]
+    wide, high = (x[1] - x[0], y[0] - y[1]) if size is None else (size, size)
     target = Affine(wide, 0.0, x[0] - wide / 2, 0.0, -high, y[0] + high / 2)
     result = np.full((len(y), len(x)), np.nan)
     rasterio.warp.reproject(

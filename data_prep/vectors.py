@@ -11,13 +11,19 @@ import pandas as pd
 
 from chase_jax.checks import InputError, require
 
+Region = tuple[float, float, float, float]
+STRIP = 256  # rows of cells that are covered at once
 
-def read_polygons(path: pathlib.Path, crs: str | None = None) -> tuple[list[Any], pd.DataFrame]:
+
+def read_polygons(
+    path: pathlib.Path, crs: str | None = None, region: Region | None = None
+) -> tuple[list[Any], pd.DataFrame]:
     """Polygons and their attributes from a file that GDAL knows.
 
     Args:
         path: A shapefile, GeoPackage or the like.
         crs: The projection that the polygons are wanted in, any form that PROJ reads; that of the file if None.
+        region: South, north, west and east edge, degree; polygons beyond are not read. There may be none within.
 
     Returns:
         Polygons of shapely, one per feature, and the table of their attributes.
@@ -32,12 +38,16 @@ def read_polygons(path: pathlib.Path, crs: str | None = None) -> tuple[list[Any]
 
     require(path.is_file(), f"{path}: is missing; check `data.root`.")
     try:
-        meta, _, geometry, columns = pyogrio.raw.read(path)
+        box = None
+        if region is not None and (own := pyogrio.read_info(path)["crs"]):
+            south, north, west, east = region
+            box = pyproj.Transformer.from_crs(4326, own, always_xy=True).transform_bounds(west, south, east, north)
+        meta, _, geometry, columns = pyogrio.raw.read(path, bbox=box)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError) as error:
         raise InputError(f"{path}: cannot be read as polygons ({str(error).splitlines()[0]}).") from None
     shapes = shapely.from_wkb(geometry) if geometry is not None else np.array([])
     kinds = {shape.geom_type for shape in shapes if shape is not None}
-    wanted = bool(kinds) and kinds <= {"Polygon", "MultiPolygon"}
+    wanted = bool(kinds or box) and kinds <= {"Polygon", "MultiPolygon"}
     require(wanted, f"{path}: must hold polygons, but holds {', '.join(sorted(kinds)) or 'nothing'}.")
     shapes = shapely.force_2d(shapes)
     if crs is not None:
@@ -71,7 +81,7 @@ class Lakes:
     outlet_latitude: np.ndarray
 
 
-def read_lakes(path: pathlib.Path, crs: str) -> Lakes:
+def read_lakes(path: pathlib.Path, crs: str, region: Region | None = None) -> Lakes:
     """Lakes of HydroLAKES; a part of its polygons in any format, with its fields.
 
     Areas are given in km2, volumes in millions of m3, depths and altitudes in m; such files do not tell units, so areas
@@ -80,6 +90,7 @@ def read_lakes(path: pathlib.Path, crs: str) -> Lakes:
     Args:
         path: A shapefile, GeoPackage or the like.
         crs: The projection that the polygons are wanted in, equal-area.
+        region: South, north, west and east edge, degree; polygons beyond are not read.
 
     Raises:
         InputError: As :func:`read_polygons`; or if a field is missing or seems to be in another unit.
@@ -87,7 +98,7 @@ def read_lakes(path: pathlib.Path, crs: str) -> Lakes:
     Source:
         messager2016.
     """
-    polygons, table = read_polygons(path, crs)
+    polygons, table = read_polygons(path, crs, region)
     names = ("Hylak_id", "Lake_area", "Depth_avg", "Vol_total", "Elevation", "Pour_long", "Pour_lat")
     values = {name: _field(path, table, (name,)) for name in names}
     _require_area(path, "Lake_area", polygons, values["Lake_area"])
@@ -121,17 +132,18 @@ class Glaciers:
     highest: np.ndarray
 
 
-def read_glaciers(path: pathlib.Path, crs: str) -> Glaciers:
+def read_glaciers(path: pathlib.Path, crs: str, region: Region | None = None) -> Glaciers:
     """Outlines of the Randolph Glacier Inventory with the fields of version 6 or 7; areas are given in km2.
 
     Args:
         path: A shapefile, GeoPackage or the like.
         crs: The projection that the polygons are wanted in, equal-area.
+        region: South, north, west and east edge, degree; polygons beyond are not read.
 
     Raises:
         InputError: As :func:`read_polygons`; or if a field is missing or areas seem to be in another unit.
     """
-    polygons, table = read_polygons(path, crs)
+    polygons, table = read_polygons(path, crs, region)
     names = (("rgi_id", "RGIId"), ("area_km2", "Area"), ("zmin_m", "Zmin"), ("zmed_m", "Zmed"), ("zmax_m", "Zmax"))
     own = next((name for name in names[0] if name in table), None)
     held = ", ".join(map(str, table.columns)) or "nothing"
@@ -154,6 +166,8 @@ def _field(path: pathlib.Path, table: pd.DataFrame, names: tuple[str, ...]) -> n
 
 def _require_area(path: pathlib.Path, name: str, polygons: list[Any], area: np.ndarray) -> None:
     """Require areas told in km2 to be those of the polygons, in the middle."""
+    if not polygons:
+        return
     drawn = np.array([polygon.area for polygon in polygons]) / 1e6
     ratio = float(np.median(area / np.maximum(drawn, 1e-12)))
     told = f"{path}: field {name}: must be in km2, but is {ratio:.3g} times the area of the polygons in km2"
@@ -169,7 +183,9 @@ def coverage(polygons: list[Any], x: np.ndarray, y: np.ndarray, parts: int = 10)
         y (row,): Northing of the cell centers, m, falling.
         parts: Finer cells per cell in each direction.
     """
-    return coverage_of_cells(polygons, x, y, float(x[1] - x[0]), parts)
+    size = float(x[1] - x[0])
+    strips = [y[start : start + STRIP] for start in range(0, len(y), STRIP)]
+    return np.concatenate([coverage_of_cells(polygons, x, strip, size, parts) for strip in strips])
 
 
 def coverage_of_cells(polygons: list[Any], x: np.ndarray, y: np.ndarray, size: float, parts: int = 10) -> np.ndarray:
@@ -182,6 +198,8 @@ def _burnt(polygons: list[Any], x: np.ndarray, y: np.ndarray, size: float, parts
     import rasterio.features
     from affine import Affine
 
+    if not polygons:
+        return np.zeros((len(y) * parts, len(x) * parts), bool)
     transform = Affine(size / parts, 0.0, x[0] - size / 2, 0.0, -size / parts, y[0] + size / 2)
     shape = (len(y) * parts, len(x) * parts)
     return rasterio.features.geometry_mask(polygons, shape, transform, invert=True)

@@ -103,7 +103,7 @@ def write_weather(folder):
 
 
 def write_rest(folder):
-    """Everything else."""
+    """Everything else, but floodplains and lakes treated by hand."""
     write_map(folder / "hwsd" / "T_CLAY.nc4", "T_CLAY", "%wt", np.full((12, 14), 31.0))
     sand = np.where(COARSE_LON > 100.45, np.nan, 44.0) * np.ones((12, 1))
     write_map(folder / "hwsd" / "T_SAND.nc4", "T_SAND", "%wt", sand)
@@ -186,7 +186,8 @@ def test_the_domain_and_the_weather_pass_the_check(whole, capsys):
 
 def test_nothing_is_missing_when_all_is_there(whole):
     report = (whole[1] / "preparation.txt").read_text()
-    assert "missing" not in report
+    assert report.count("missing") == 1
+    assert "missing: Polygons of floodplains" in report
     assert "weather of 5 days; precipitation of CHM_PRE" in report
     assert "lakes of HydroLAKES: 2 on the grid, 1 of them of less than half a cell" in report
     assert "beyond the region pass 0 of" in report
@@ -242,6 +243,50 @@ def test_maps_are_those_of_the_sources(whole):
     icy = (lon < 100.24) & (lat > 30.57) & on
     assert maps.glacier_fraction.values[icy].min() > 0.9
     assert maps.glacier_fraction.values[on & (lat < 30.5)].max() == 0.0
+
+
+def test_lakes_as_a_person_wants_them(whole, tmp_path):
+    """The pond stays one cell, the lake is lowered by an offset, a floodplain beside it joins; ice by land cover."""
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    for name in ("merit_hydro", "hydrolakes"):
+        (folder / name).symlink_to(whole[0] / name)
+    (folder / "lakes.csv").write_text("lake,patch,offset\n7,,4.0\n9,1,\n")
+    (folder / "floodplains").mkdir()
+    flood = [shapely.box(100.38, 30.42, 100.44, 30.5)]
+    told = {"geometry_type": "Polygon", "fields": ["name"], "crs": "EPSG:4326"}
+    pyogrio.raw.write(folder / "floodplains" / "a.gpkg", shapely.to_wkb(flood), [np.array(["x"])], **told)
+    (folder / "land_cover").mkdir()
+    layout = {"driver": "GTiff", "width": 200, "height": 200, "count": 1, "dtype": "uint8", "nodata": 100}
+    classes = np.where((np.arange(200) < 70)[None, :] & (np.arange(200) % 2 == 0)[:, None], 24, 7).astype("uint8")
+    with rasterio.open(
+        folder / "land_cover" / "glcc.tif", "w", crs="EPSG:4326", **layout,
+        transform=rasterio.Affine(0.005, 0, 99.9, 0, -0.005, 31.0),
+    ) as file:  # fmt: skip
+        file.write(classes, 1)
+    assert prepare(folder, tmp_path / "out") == 0
+    made, before = xr.open_dataset(tmp_path / "out" / "domain.nc"), xr.open_dataset(whole[1] / "domain.nc")
+    grown, lake = made.lake_index.values == 7, before.lake_index.values == 7
+    added = grown & ~lake
+    assert 3 <= added.sum() <= 20
+    assert (made.lake_patch.values[grown] == 1).all()
+    assert (made.lake_patch.values[made.lake_index.values == 9] == 0).all()  # of one cell
+    level, bed = float(made.lake_sill_altitude.values[grown][0]), made.lake_bed_altitude.values
+    assert (made.lake_sill_altitude.values[grown] == level).all()
+    altitude = made.mean_altitude.values
+    np.testing.assert_allclose(bed[lake], np.minimum(altitude[lake], level) - 4.0)
+    np.testing.assert_allclose(bed[added], altitude[added])
+    assert f"floodplains: {int(added.sum())} cells" in (tmp_path / "out" / "preparation.txt").read_text()
+    on = made.active.values > 0
+    transform = pyproj.Transformer.from_crs(made.crs.attrs["crs_wkt"], 4326, always_xy=True)
+    lon = transform.transform(*np.meshgrid(made.x.values, made.y.values))[0]
+    ice, edge = made.glacier_fraction.values, 99.9 + 70 * 0.005
+    dry = on & (made.lake_index.values == 0)
+    np.testing.assert_allclose(ice[dry & (lon < edge - 0.012)], 0.5, atol=0.15)
+    assert (ice[dry & (lon > edge + 0.012)] == 0.0).all()
+    assert cli.main(["check", f"domain.path={tmp_path}/out/domain.nc", "scope=domain"]) == 0
+    assert prepare(folder, tmp_path / "out", "china.patch_area=1000") == 0
+    assert not (xr.open_dataset(tmp_path / "out" / "domain.nc").lake_patch.values > 0).any()
 
 
 def test_weather_is_daily_and_complete(whole):

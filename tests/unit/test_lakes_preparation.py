@@ -88,3 +88,51 @@ def test_patches_by_area():
     np.testing.assert_array_equal(lakes.patches(index, area, 0.0), (index == 1) | (index == 3))  # never one cell
     with pytest.raises(InputError, match="smallest"):
         lakes.patches(index, area, -1.0)
+
+
+def test_floodplains_join_the_lake_they_touch_most():
+    lake = np.zeros((6, 9), int)
+    lake[1:3, 1:3], lake[1, 7] = 4, 9
+    flooded = np.zeros((6, 9), bool)
+    flooded[0:4, 3] = True  # beside lake 4
+    flooded[3, 6:9] = True  # touches nothing
+    flooded[2, 2] = True  # water already
+    found = lakes.with_floodplains(lake, flooded)
+    wanted = lake.copy()
+    wanted[0:4, 3], wanted[3, 6:9] = 4, 10
+    np.testing.assert_array_equal(found, wanted)
+    flooded[2, 3:8] = True  # now one body that touches both lakes, the larger one more
+    assert (lakes.with_floodplains(lake, flooded)[flooded & (lake == 0)] == 4).all()
+
+
+def test_lakes_may_be_listed_and_lowered():
+    lake = np.zeros((4, 6), int)
+    lake[0, :2], lake[2:4, :3], lake[0, 5] = 1, 2, 3
+    area = np.full(lake.shape, 1e6)
+    np.testing.assert_array_equal(lakes.patches(lake, area, 5e6), lake == 2)
+    np.testing.assert_array_equal(lakes.patches(lake, area, 5e6, {1: True, 2: False, 3: True, 8: True}), lake == 1)
+    terrain = np.arange(24.0).reshape(4, 6)
+    deep = lakes.lowered(lake, terrain, {2: 7.5})
+    np.testing.assert_allclose(deep[lake == 2], terrain[lake == 2] - 7.5)
+    assert np.isnan(deep[lake != 2]).all()
+
+
+def test_a_table_of_lakes(tmp_path):
+    path = tmp_path / "lakes.csv"
+    path.write_text("lake,patch,offset\n12,1,\n7,0,3.5\n8,,0\n")
+    told = lakes.read_told(path)
+    assert told.patch == {12: True, 7: False}
+    assert told.offset == {7: 3.5, 8: 0.0}
+    path.write_text("lake\n12\n")
+    assert lakes.read_told(path) == lakes.Told()
+    for text, message in (
+        ("number,patch\n1,1\n", "line 1: the columns are number, patch; needed is lake"),
+        ("lake,patch\n1,1\nx,0\n", "line 3: lake is 'x'; write the number of a lake"),
+        ("lake,patch\n1.5,1\n", "line 2: lake is '1.5'"),
+        ("lake,patch\n1,2\n", "line 2: patch is '2'; write 1, 0 or nothing"),
+        ("lake,offset\n1,-2\n", "line 2: offset is '-2'; write m below the terrain"),
+        ("lake,offset\n1,deep\n", "line 2: offset is 'deep'"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=message):
+            lakes.read_told(path)
