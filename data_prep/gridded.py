@@ -30,6 +30,7 @@ HOURS = 24
 OCEAN, INLAND = (247, -9), (255, -1)  # codes of MERIT Hydro, by the type of its files
 UNDEFINED = 1e19  # from here on values are those that netCDF writes where nothing was written
 PACKED = 1e-4  # 1, of a largest value, that packing may add to it
+NEAR = 1e-3  # from the number that stands for missing, which single precision may have rounded
 MOST_MONTHS, MOST_DAYS = 12, 366  # numbers of calendar months and of days of the year
 
 
@@ -93,7 +94,7 @@ def read_pixels(
     factor, offset = _conversion(path, "band 1", raster.units, entry) if raster.units else (1.0, 0.0)
     values = raster.values * factor + offset
     if "missing" in entry:
-        values = np.where(np.isclose(values, entry["missing"]), np.nan, values)
+        values[np.abs(values - entry["missing"]) < NEAR] = np.nan
     return xr.DataArray(values, {"lat": raster.y, "lon": raster.x}, ("lat", "lon"))
 
 
@@ -162,7 +163,7 @@ def _from_netcdf(
             raise InputError(f"{path}: variable {names[0]}: cannot be read ({error}); get the file again.") from None
         coordinates = {axis: array[name].values for name, axis in found.items()}
     if "missing" in entry:
-        values = np.where(np.isclose(values, entry["missing"]), np.nan, values)
+        values[np.abs(values - entry["missing"]) < NEAR] = np.nan
     values = np.where(np.abs(values) < UNDEFINED, values * factor + offset, np.nan)
     largest, most = float(np.nanmax(values, initial=-np.inf)), entry.get("most", np.inf)
     require(
@@ -300,7 +301,7 @@ def merit_directions(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         InputError: If a code is none of these.
     """
     land = np.isfinite(codes) & ~np.isin(codes, OCEAN)
-    whole = np.where(land, codes, hydrography.OUTLET).astype(int)
+    whole = np.where(land, codes, hydrography.OUTLET).astype(np.int16)
     whole[np.isin(whole, INLAND)] = hydrography.SINK
     wrong = ~np.isin(whole, [hydrography.OUTLET, hydrography.SINK, *hydrography.STEPS])
     require(not wrong.any(), f"Argument `codes` must hold D8 codes, but holds {np.unique(whole[wrong])[:5].tolist()}.")

@@ -109,13 +109,20 @@ def receivers(direction: np.ndarray) -> np.ndarray:
     Args:
         direction (row, column): D8 codes, 1; a code that is none counts as an end.
     """
-    rows, columns = direction.shape
-    row, column = np.indices(direction.shape)
-    target = np.full(direction.shape, -1)
-    for code, (down, right) in STEPS.items():
-        r, c = row + down, column + right
-        inside = (direction == code) & (r >= 0) & (r < rows) & (c >= 0) & (c < columns)
-        target[inside] = (r * columns + c)[inside]
+    columns = direction.shape[1]
+    down, right = np.zeros((2, 256), int)
+    for code, (south, east) in STEPS.items():
+        down[code], right[code] = south, east
+    code = np.where((direction >= 0) & (direction < down.size), direction, 0).astype(np.uint8)
+    step = (down * columns + right)[code]
+    target = np.where(step != 0, np.arange(code.size).reshape(code.shape) + step, -1)
+    for edge, away in (
+        (np.s_[0], down < 0),
+        (np.s_[-1], down > 0),
+        (np.s_[:, 0], right < 0),
+        (np.s_[:, -1], right > 0),
+    ):
+        target[edge] = np.where(away[code[edge]], -1, target[edge])
     return target.ravel()
 
 
@@ -147,8 +154,7 @@ def drainage_fronts(receiver: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]
         target = receiver[front]
         target = target[target >= 0]
         np.subtract.at(waiting, target, 1)
-        target = np.unique(target)
-        front = target[waiting[target] == 0]
+        front = np.unique(target[waiting[target] == 0])
     return fronts, trapped
 
 

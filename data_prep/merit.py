@@ -22,29 +22,6 @@ ALIGNED = 0.01  # pixels by which a tile may lie off the grid of the others
 Region = tuple[float, float, float, float]
 
 
-@dataclass
-class Hydro:
-    """The maps of a region.
-
-    Attributes:
-        direction (row, column): D8 codes of this program; outlets where water leaves land or region.
-        land (row, column): True on land.
-        elevation (row, column): m, NaN at sea.
-        upstream_area (row, column): km2, NaN where unknown; None without such tiles.
-        river_width (row, column): m, 0 or less where there is no channel; None without such tiles.
-        latitude (row,): Of the centers, degree north, falling.
-        longitude (column,): Of the centers, degree east.
-    """
-
-    direction: np.ndarray
-    land: np.ndarray
-    elevation: np.ndarray
-    upstream_area: np.ndarray | None
-    river_width: np.ndarray | None
-    latitude: np.ndarray
-    longitude: np.ndarray
-
-
 def find(folder: pathlib.Path, part: str) -> list[pathlib.Path]:
     """Tiles of a part, such as "dir", in a folder and the folders within."""
     return sorted(folder.rglob(f"*_{part}.tif"))
@@ -129,30 +106,38 @@ class Mosaic:
                 ).values
         return whole
 
-    def read(self, rows: slice | None = None, columns: slice | None = None) -> Hydro:
-        """The maps of a window, all of it if None; water that leaves the land or the mosaic ends there.
+    def directions(self, rows: slice, columns: slice) -> tuple[np.ndarray, np.ndarray]:
+        """D8 codes of this program and the pixels of land (row, column) of a window.
+
+        Water that leaves the land or the mosaic ends there; water that leaves the window does not.
 
         Args:
             rows: Rows of the mosaic.
             columns: Columns of the mosaic.
-
-        Raises:
-            InputError: If a tile cannot be read or land has no elevation.
         """
-        rows = slice(0, self.shape[0]) if rows is None else rows
-        columns = slice(0, self.shape[1]) if columns is None else columns
         around = [
             slice(max(part.start - 1, 0), min(part.stop + 1, size))
             for part, size in zip((rows, columns), self.shape, strict=True)
         ]
         direction, land = gridded.merit_directions(self.values("dir", around[0], around[1]))
         own = _moved(rows, around[0]), _moved(columns, around[1])
-        direction, land = hydrography.open_ends(direction, land)[own], land[own]
-        elevation = self.values("elv", rows, columns)
-        lacking = land & ~np.isfinite(elevation)
+        return hydrography.open_ends(direction, land)[own], land[own]
+
+    def elevation(self, rows: slice, columns: slice, land: np.ndarray) -> np.ndarray:
+        """Altitudes (row, column) of a window, m.
+
+        Args:
+            rows: Rows of the mosaic.
+            columns: Columns of the mosaic.
+            land (row, column): Pixels of land.
+
+        Raises:
+            InputError: If land has none.
+        """
+        values = self.values("elv", rows, columns)
+        lacking = land & ~np.isfinite(values)
         require(not lacking.any(), f"{self.folder}: {int(lacking.sum())} pixels of land have no elevation.")
-        area, width = (self.values(part, rows, columns) if part in self.tiles else None for part in ("upa", "wth"))
-        return Hydro(direction, land, elevation, area, width, self.latitude[rows], self.longitude[columns])
+        return values
 
 
 def _moved(part: slice, around: slice) -> slice:

@@ -35,7 +35,6 @@ class Square:
     Attributes:
         window: Rows and columns of the region, with the rim.
         core: Rows and columns of the square within the window.
-        hydro: The maps of the window.
         block: Flat index of the coarse cell.
         northing, easting: Place, m.
         land: Pixels of the domain.
@@ -44,7 +43,6 @@ class Square:
 
     window: Window
     core: Window
-    hydro: merit.Hydro
     block: np.ndarray
     northing: np.ndarray
     easting: np.ndarray
@@ -54,7 +52,7 @@ class Square:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the window."""
-        return self.hydro.land.shape
+        return self.window[0].stop - self.window[0].start, self.window[1].stop - self.window[1].start
 
     def of_core(self, values: np.ndarray) -> np.ndarray:
         """Values (pixel,) of the square alone. Argument: values (pixel,) of the window."""
@@ -168,28 +166,24 @@ class Grid:
             for part, size in zip(core, self.mosaic.shape, strict=True)
         ]
         window = wide[0], wide[1]
-        hydro = self.mosaic.read(*window)
+        codes, land = self.mosaic.directions(*window)
         change = pyproj.Transformer.from_crs(4326, self.crs, always_xy=True)
-        east, north = change.transform(*np.meshgrid(hydro.longitude, hydro.latitude))
-        column = ((east - (self.x[0] - self.size / 2)) // self.size).astype(int)
-        row = ((self.y[0] + self.size / 2 - north) // self.size).astype(int)
-        block = (np.clip(row, 0, self.y.size - 1) * self.x.size + np.clip(column, 0, self.x.size - 1)).ravel()
-        land = hydro.land & self.held[block].reshape(hydro.land.shape)
-        direction = self._opened(hydro, land, window)
+        place = np.meshgrid(self.mosaic.longitude[window[1]], self.mosaic.latitude[window[0]])
+        east, north = (axis.ravel() for axis in change.transform(*place))
+        column = ((east - (self.x[0] - self.size / 2)) // self.size).astype(int).clip(0, self.x.size - 1)
+        row = ((self.y[0] + self.size / 2 - north) // self.size).astype(int).clip(0, self.y.size - 1)
+        block = row * self.x.size + column
+        land &= self.held[block].reshape(land.shape)
         own = tuple(slice(c.start - w.start, c.stop - w.start) for c, w in zip(core, window, strict=True))
-        return Square(
-            window, (own[0], own[1]), hydro, block, north.ravel(), east.ravel(), land.ravel(), direction.ravel()
-        )
+        direction = self._opened(codes, land, window)
+        return Square(window, (own[0], own[1]), block, north, east, land.ravel(), direction.ravel())
 
-    def _opened(self, hydro: merit.Hydro, land: np.ndarray, window: Window) -> np.ndarray:
+    def _opened(self, codes: np.ndarray, land: np.ndarray, window: Window) -> np.ndarray:
         """Directions (row, column) that end where they leave the land, but not where they leave the window alone."""
-        direction = hydrography.open_ends(hydro.direction, land)
-        rows, columns = land.shape
-        row, column = np.indices(land.shape)
-        for code, (down, right) in hydrography.STEPS.items():
-            r, c = row + down, column + right
-            beyond = (hydro.direction == code) & land & ((r < 0) | (r >= rows) | (c < 0) | (c >= columns))
-            direction[beyond] = code
+        direction = hydrography.open_ends(codes, land)
+        for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+            # water that leaves the window flows on; what the rim makes of itself does not matter
+            direction[edge] = np.where(land[edge], codes[edge], hydrography.OUTLET)
         for number, code in self.mended:
             place = np.subtract(divmod(number, self.mosaic.shape[1]), (window[0].start, window[1].start))
             if (place >= 0).all() and (place < land.shape).all():
@@ -271,9 +265,9 @@ def mean_altitude(grid: Grid, latitude: np.ndarray, longitude: np.ndarray) -> np
     columns = np.abs(grid.mosaic.longitude[:, None] - longitude).argmin(axis=1)
     total, number = np.zeros((2, latitude.size * longitude.size))
     for window in grid.squares():
-        hydro = grid.mosaic.read(*window)
-        point = (rows[window[0], None] * longitude.size + columns[window[1]])[hydro.land]
-        total += np.bincount(point, hydro.elevation[hydro.land], total.size)
+        land = grid.mosaic.directions(*window)[1]
+        point = (rows[window[0], None] * longitude.size + columns[window[1]])[land]
+        total += np.bincount(point, grid.mosaic.elevation(*window, land)[land], total.size)
         number += np.bincount(point, minlength=total.size)
     mean = np.where(number > 0, total / np.maximum(number, 1), np.nan)
     return rasters.fill_nearest(mean.reshape(latitude.size, longitude.size))
@@ -307,33 +301,32 @@ def _sums(grid: Grid, corrections: hydrography.Corrections) -> tuple[np.ndarray,
         square = grid.load(core, SLOPE_RIM)
         if not square.land.any():
             continue
+        altitude = grid.mosaic.elevation(*square.window, square.land.reshape(square.shape))
         receiver, direction = _receivers(square)
         fronts, trapped = hydrography.drainage_fronts(receiver)
         if trapped.any():
-            _mend(grid, square, core, corrections)
+            _mend(grid, square, core, altitude, corrections)
             square = grid.load(core, SLOPE_RIM)
             receiver, direction = _receivers(square)
             fronts = hydrography.drainage_fronts(receiver)[0]
         weights = _weights(grid, square, core)
         inside = square.of_core(square.land)
         block = square.of_core(square.block)[inside]
-        slope = _slope(grid, square)
-        for number, values in enumerate((*weights, square.of_core(square.hydro.elevation.ravel()), slope)):
+        slope = square.of_core(_slope(grid, square, altitude).ravel())
+        for number, values in enumerate((*weights, square.of_core(altitude.ravel()), slope)):
             sums[number] += np.bincount(block, values[inside], grid.cells)
         total = np.stack([hydrography.accumulate(receiver, weight, fronts) for weight in weights])
         rims.append(_rim(grid, core, receiver, direction, fronts, total))
     return sums, rims
 
 
-def _mend(grid: Grid, square: Square, core: Window, corrections: hydrography.Corrections) -> None:
+def _mend(grid: Grid, square: Square, core: Window, altitude: np.ndarray, corrections: hydrography.Corrections) -> None:
     """Open the loops of a square."""
-    direction, land, altitude = (
-        k.reshape(square.shape)[square.core] for k in (square.direction, square.land, square.hydro.elevation)
-    )
+    direction, land = (k.reshape(square.shape)[square.core] for k in (square.direction, square.land))
     closed = hydrography.open_ends(direction, land)
     number, total = _weights(grid, square, core).sum(axis=1)
     found = hydrography.Corrections()
-    fixed = hydrography.repair(closed, land, altitude, found, float(total / number) / 1e6)
+    fixed = hydrography.repair(closed, land, altitude[square.core], found, float(total / number) / 1e6)
     numbers = grid.numbers(core).reshape(land.shape)
     for place in np.argwhere(fixed != closed):
         grid.mended.append((int(numbers[tuple(place)]), int(fixed[tuple(place)])))
@@ -342,15 +335,13 @@ def _mend(grid: Grid, square: Square, core: Window, corrections: hydrography.Cor
     corrections.rows += found.rows
 
 
-def _slope(grid: Grid, square: Square) -> np.ndarray:
-    """Slope (pixel,) of the terrain in the square alone, 1."""
-    hydro = square.hydro
-    filled = rasters.fill_nearest(hydro.elevation)
+def _slope(grid: Grid, square: Square, altitude: np.ndarray) -> np.ndarray:
+    """Slope (row, column) of the terrain of a window, 1."""
+    filled, latitude = rasters.fill_nearest(altitude), grid.mosaic.latitude
     step = np.deg2rad(grid.mosaic.longitude[1] - grid.mosaic.longitude[0]) * rasters.EARTH_RADIUS
-    northward = np.deg2rad(grid.mosaic.latitude[0] - grid.mosaic.latitude[1]) * rasters.EARTH_RADIUS
-    eastward = step * np.cos(np.deg2rad(hydro.latitude))[:, None]
-    slope = np.hypot(_gradient(filled, 0) / northward, _gradient(filled, 1) / eastward)
-    return square.of_core(slope.ravel())
+    northward = np.deg2rad(latitude[0] - latitude[1]) * rasters.EARTH_RADIUS
+    eastward = step * np.cos(np.deg2rad(latitude[square.window[0]]))[:, None]
+    return np.hypot(_gradient(filled, 0) / northward, _gradient(filled, 1) / eastward)
 
 
 def _gradient(values: np.ndarray, axis: int) -> np.ndarray | float:
@@ -402,8 +393,8 @@ def _exits(
 ) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
     """Number of the pixel of every cell that most pixels drain to (cell,), values there, and cells of the domain."""
     exits, members = np.full(grid.cells, -1), np.zeros(grid.cells)
-    names = {"upstream": 0.0, "area": 0.0, "elevation": np.nan}
-    names |= {name: np.nan for name, part in (("width", "wth"), ("told", "upa")) if part in grid.mosaic.tiles}
+    extra = {name: part for name, part in (("width", "wth"), ("told", "upa")) if part in grid.mosaic.tiles}
+    names = {"upstream": 0.0, "area": 0.0, "elevation": np.nan} | dict.fromkeys(extra, np.nan)
     best = {name: np.full(grid.cells, start) for name, start in names.items()}
     ends = np.zeros(grid.cells, bool)
     for core in grid.squares():
@@ -412,7 +403,11 @@ def _exits(
         if not square.land.any():
             continue
         receiver, direction = _receivers(square)
-        weights, numbers, hydro = _weights(grid, square, core), grid.numbers(core), square.hydro
+        weights, numbers, land = (
+            _weights(grid, square, core),
+            grid.numbers(core),
+            square.land.reshape(square.shape)[square.core],
+        )
         place = np.minimum(np.searchsorted(numbers, entering[0]), numbers.size - 1)
         here = numbers[place] == entering[0]
         weights[:, place[here]] += entering[1][:, here]
@@ -429,8 +424,8 @@ def _exits(
         wins = (upstream[largest] > known) | ((upstream[largest] == known) & (number > exits[found]))
         cell, pixel = found[wins], largest[wins]
         exits[cell] = numbers[pixel]
-        maps = {"elevation": hydro.elevation, "width": hydro.river_width, "told": hydro.upstream_area}
-        values = {name: square.of_core(held.ravel()) for name, held in maps.items() if held is not None}
+        values = {name: grid.mosaic.values(part, *core).ravel() for name, part in extra.items()}
+        values["elevation"] = grid.mosaic.elevation(*core, land).ravel()
         for name, value in (values | {"upstream": upstream, "area": area}).items():
             best[name][cell] = value[pixel]
     active = (members > 0) & (sums[0] >= 0.5 * members) | ends

@@ -76,14 +76,17 @@ def survey(mosaic, side, resolution=RESOLUTION):
 def at_once(mosaic, resolution=RESOLUTION):
     """The same by the functions that hold all pixels in memory."""
     grid = pixels.Grid.of(mosaic, resolution)
-    hydro = mosaic.read()
-    whole = grid.load((slice(0, ROWS), slice(0, COLUMNS)), 0)
-    area = rasters.pixel_area(hydro.latitude, hydro.longitude)
+    every = slice(0, ROWS), slice(0, COLUMNS)
+    codes, dry = mosaic.directions(*every)
+    hydro = {"altitude": mosaic.elevation(*every, dry)}
+    hydro |= {name: mosaic.values(part, *every) for name, part in (("width", "wth"), ("upstream", "upa"))}
+    whole = grid.load(every, 0)
+    area = rasters.pixel_area(mosaic.latitude, mosaic.longitude)
     held = np.bincount(whole.block, area.ravel(), grid.cells) >= 0.5 * resolution**2
-    land = hydro.land & held[whole.block].reshape(hydro.land.shape)
+    land = dry & held[whole.block].reshape(dry.shape)
     log = hydrography.Corrections()
     mean = float(area[land].mean()) / 1e6
-    direction = hydrography.repair(hydrography.open_ends(hydro.direction, land), land, hydro.elevation, log, mean)
+    direction = hydrography.repair(hydrography.open_ends(codes, land), land, hydro["altitude"], log, mean)
     place = whole.northing, whole.easting
     coarse = hydrography.upscale_to(direction, land, whole.block, grid.shape, log, mean, place)
     receiver = np.where(land.ravel(), hydrography.receivers(direction), -1)
@@ -110,31 +113,28 @@ def test_squares_give_what_all_pixels_give(mosaic, side, resolution):
     def mean(values):
         return rasters.means_of(np.where(land, values, np.nan), block, grid.cells).reshape(grid.shape)
 
-    np.testing.assert_allclose(found.altitude, mean(hydro.elevation), rtol=1e-12)
-    filled = rasters.fill_nearest(hydro.elevation)
+    np.testing.assert_allclose(found.altitude, mean(hydro["altitude"]), rtol=1e-12)
+    filled = rasters.fill_nearest(hydro["altitude"])
     metre = np.deg2rad(STEP) * rasters.EARTH_RADIUS
     down, right = np.gradient(filled)
-    slope = np.hypot(down / metre, right / (metre * np.cos(np.deg2rad(hydro.latitude))[:, None]))
+    slope = np.hypot(down / metre, right / (metre * np.cos(np.deg2rad(mosaic.latitude))[:, None]))
     np.testing.assert_allclose(found.slope, mean(slope), rtol=1e-9)
     on = made.active
     np.testing.assert_array_equal(found.pixels.ravel(), np.bincount(block, land.ravel(), grid.cells))
     own_area = hydrography.accumulate(receiver, np.where(land, area, 0.0).ravel())[coarse.exit[on]]
     np.testing.assert_allclose(found.exit_area[on], own_area, rtol=1e-12)
-    for name, values in (
-        ("altitude", hydro.elevation),
-        ("width", hydro.river_width),
-        ("upstream", hydro.upstream_area),
-    ):
+    for name, values in hydro.items():
         np.testing.assert_array_equal(getattr(found, f"exit_{name}")[on], values.ravel()[coarse.exit[on]], err_msg=name)
 
 
 def test_altitudes_around_points_do_not_depend_on_squares(mosaic):
     lat, lon = NORTH - 0.1 * np.arange(5), WEST + 0.1 * np.arange(7)
-    hydro = mosaic.read()
+    every = slice(0, ROWS), slice(0, COLUMNS)
+    land = mosaic.directions(*every)[1]
     parts = [pixels.mean_altitude(pixels.Grid.of(mosaic, RESOLUTION, side), lat, lon) for side in (200, 23)]
     np.testing.assert_allclose(parts[0], parts[1], rtol=1e-12)
-    near = (np.abs(hydro.latitude - lat[2]) < 0.05)[:, None] & (np.abs(hydro.longitude - lon[3]) < 0.05) & hydro.land
-    np.testing.assert_allclose(parts[0][2, 3], hydro.elevation[near].mean(), rtol=1e-6)
+    near = (np.abs(mosaic.latitude - lat[2]) < 0.05)[:, None] & (np.abs(mosaic.longitude - lon[3]) < 0.05) & land
+    np.testing.assert_allclose(parts[0][2, 3], mosaic.elevation(*every, land)[near].mean(), rtol=1e-6)
 
 
 def test_a_loop_is_opened_and_one_over_the_rim_is_refused(drainage, tmp_path):
@@ -156,9 +156,11 @@ def test_a_loop_is_opened_and_one_over_the_rim_is_refused(drainage, tmp_path):
 
 def test_a_window_of_the_tiles_is_what_lies_there(mosaic, drainage):
     codes, height, land, _ = drainage
-    part = mosaic.read(slice(40, 60), slice(45, 120))
-    np.testing.assert_array_equal(part.land, land[40:60, 45:120])
-    np.testing.assert_allclose(part.elevation[part.land], height[40:60, 45:120][part.land], rtol=1e-6)
-    inner = part.land & (codes[40:60, 45:120] > 0)
-    inner[[0, -1]], inner[:, [0, -1]] = False, False
-    np.testing.assert_array_equal(part.direction[inner], mosaic.read().direction[40:60, 45:120][inner])
+    window = slice(40, 60), slice(45, 120)
+    direction, dry = mosaic.directions(*window)
+    np.testing.assert_array_equal(dry, land[window])
+    np.testing.assert_allclose(mosaic.elevation(*window, dry)[dry], height[window][dry], rtol=1e-6)
+    whole = mosaic.directions(slice(0, ROWS), slice(0, COLUMNS))[0]
+    np.testing.assert_array_equal(direction, whole[window])
+    flows = dry & (codes[window] > 0)
+    np.testing.assert_array_equal(direction[flows], codes[window][flows])

@@ -294,40 +294,51 @@ def tiles(folder, **without):
 
 def test_tiles_of_merit_hydro_are_put_together(tmp_path):
     codes, height, area, width = tiles(tmp_path / "tiles")
-    found = merit.Mosaic.of(tmp_path / "tiles").read()
+    found = merit.Mosaic.of(tmp_path / "tiles")
+    whole = slice(0, 8), slice(0, 16)
+    direction, dry = found.directions(*whole)
     land = codes != -9
-    np.testing.assert_array_equal(found.land, land)
-    np.testing.assert_allclose(found.elevation[land], height[land])
-    assert np.isnan(found.elevation[~land]).all()
-    np.testing.assert_allclose(found.upstream_area[land], area[land], rtol=1e-6)
-    np.testing.assert_allclose(found.river_width[land], width[land])
-    assert found.direction[0, 2] == hydrography.SINK
-    assert (found.direction[:, 13] == hydrography.OUTLET).all()
-    assert (found.direction[1:, :13] == 1).all()
+    np.testing.assert_array_equal(dry, land)
+    elevation = found.elevation(*whole, dry)
+    np.testing.assert_allclose(elevation[land], height[land])
+    assert np.isnan(elevation[~land]).all()
+    np.testing.assert_allclose(found.values("upa", *whole)[land], area[land], rtol=1e-6)
+    np.testing.assert_allclose(found.values("wth", *whole)[land], width[land])
+    assert direction[0, 2] == hydrography.SINK
+    assert (direction[:, 13] == hydrography.OUTLET).all()
+    assert (direction[1:, :13] == 1).all()
     np.testing.assert_allclose(found.longitude, 100.0 + SMALL * np.arange(16), atol=1e-9)
     np.testing.assert_allclose(found.latitude, 31.0 - SMALL * np.arange(8), atol=1e-9)
-    part = merit.Mosaic.of(tmp_path / "tiles", (30.9965, 31.0, 100.0021, 100.0079)).read()
-    assert part.land.shape == (4, 7)
-    assert (part.direction[:, -1] == hydrography.OUTLET).all()  # the region ends there
-    np.testing.assert_allclose(part.elevation, height[1:5, 3:10])
+    part = merit.Mosaic.of(tmp_path / "tiles", (30.9965, 31.0, 100.0021, 100.0079))
+    assert part.shape == (4, 7)
+    direction, dry = part.directions(slice(0, 4), slice(0, 7))
+    assert (direction[:, -1] == hydrography.OUTLET).all()  # the region ends there
+    np.testing.assert_allclose(part.elevation(slice(0, 4), slice(0, 7), dry), height[1:5, 3:10])
     pixel = rasters.pixel_area(found.latitude, found.longitude)
     np.testing.assert_allclose(pixel[0, 0], (6.371e6 * np.deg2rad(SMALL)) ** 2 * np.cos(np.deg2rad(31.0)), rtol=1e-6)
+
+
+def heights(folder):
+    """Altitudes of all pixels of a folder."""
+    mosaic = merit.Mosaic.of(folder)
+    every = slice(0, mosaic.shape[0]), slice(0, mosaic.shape[1])
+    return mosaic.elevation(*every, mosaic.directions(*every)[1])
 
 
 def test_a_tile_of_sea_may_lack_and_others_may_not(tmp_path):
     tiles(tmp_path / "a", elv="n30e101")
     with pytest.raises(InputError, match=r"n30e101_elv\.tif: is missing"):
-        merit.Mosaic.of(tmp_path / "a").read()
+        heights(tmp_path / "a")
     tiles(tmp_path / "b", wth="n30e100")
-    assert np.isnan(merit.Mosaic.of(tmp_path / "b").read().river_width[:, :8]).all()
+    assert np.isnan(merit.Mosaic.of(tmp_path / "b").values("wth", slice(0, 8), slice(0, 8))).all()
     with pytest.raises(InputError, match="holds no tile"):
-        merit.Mosaic.of(tmp_path / "none").read()
+        heights(tmp_path / "none")
     with pytest.raises(InputError, match="reaches into the region"):
         merit.Mosaic.of(tmp_path / "b", (10.0, 11.0, 100.0, 101.0))
     geotiff(tmp_path / "b" / "n30e102_dir.tif", np.full((8, 8), 1), EDGE + 16.4 * SMALL, 31.0, SMALL, "int16", -9)
     geotiff(tmp_path / "b" / "n30e102_elv.tif", np.full((8, 8), 5.0), EDGE + 16.4 * SMALL, 31.0, SMALL)
     with pytest.raises(InputError, match="does not lie on the grid of the other tiles"):
-        merit.Mosaic.of(tmp_path / "b").read()
+        heights(tmp_path / "b")
 
 
 def test_wrong_and_cut_tiles_of_merit_hydro_are_told(tmp_path):
@@ -335,14 +346,14 @@ def test_wrong_and_cut_tiles_of_merit_hydro_are_told(tmp_path):
     path = tmp_path / "a" / "n30e100_elv.tif"
     geotiff(path, np.full((8, 8), 5.0), EDGE, 31.0 + SMALL / 2, SMALL, unit="kg")
     with pytest.raises(InputError, match="does not measure the same thing as 'm'"):
-        merit.Mosaic.of(tmp_path / "a").read()
+        heights(tmp_path / "a")
     path.write_bytes(path.read_bytes()[:350])
     with pytest.raises(InputError, match=r"n30e100_elv\.tif: cannot be read"):
-        merit.Mosaic.of(tmp_path / "a").read()
+        heights(tmp_path / "a")
     tiles(tmp_path / "b")
     geotiff(tmp_path / "b" / "n30e100_elv.tif", np.full((8, 8), -9999.0), EDGE, 31.0 + SMALL / 2, SMALL)
     with pytest.raises(InputError, match="64 pixels of land have no elevation"):
-        merit.Mosaic.of(tmp_path / "b").read()
+        heights(tmp_path / "b")
 
 
 SQUARES = [shapely.box(100.0, 30.0, 100.1, 30.1), shapely.box(100.4, 30.4, 100.42, 30.42)]
