@@ -113,16 +113,12 @@ def receivers(direction: np.ndarray) -> np.ndarray:
     down, right = np.zeros((2, 256), int)
     for code, (south, east) in STEPS.items():
         down[code], right[code] = south, east
-    code = np.where((direction >= 0) & (direction < down.size), direction, 0).astype(np.uint8)
-    step = (down * columns + right)[code]
-    target = np.where(step != 0, np.arange(code.size).reshape(code.shape) + step, -1)
-    for edge, away in (
-        (np.s_[0], down < 0),
-        (np.s_[-1], down > 0),
-        (np.s_[:, 0], right < 0),
-        (np.s_[:, -1], right > 0),
-    ):
-        target[edge] = np.where(away[code[edge]], -1, target[edge])
+    known = np.where((direction >= 0) & (direction < down.size), direction, 0).astype(np.uint8)
+    step = (down * columns + right)[known]
+    target = np.where(step != 0, np.arange(known.size).reshape(known.shape) + step, -1)
+    edges = ((np.s_[0], down < 0), (np.s_[-1], down > 0), (np.s_[:, 0], right < 0), (np.s_[:, -1], right > 0))
+    for edge, away in edges:
+        target[edge] = np.where(away[known[edge]], -1, target[edge])
     return target.ravel()
 
 
