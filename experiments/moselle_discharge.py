@@ -1,0 +1,88 @@
+"""The upper Moselle fitted to its discharge on cells of 8 km, and judged on cells of 1 km and in years not seen.
+
+    python experiments/moselle_discharge.py [coarse=8000] [key=value ...]
+
+makes both domains from the folder that CHASE_DATA names, seeks eight parameters and factors, each uniform over the
+catchment, on the daily discharge of 1990 and 1991 (`chase calibrate target=discharge`), runs cells of 1 km with what
+was found, and compares with the defaults. Cells of 8 km need a fiftieth of the time, and uniform factors do not know
+how wide a cell is. Everything goes to runs/moselle_discharge; a run that was stopped goes on. Further keys are those of
+`chase calibrate`.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chase_jax import calibrate, calibrate_discharge, config, workflows
+from chase_jax.evaluation import metrics
+from data_prep import moselle
+
+FOLDER = pathlib.Path("runs/moselle_discharge")
+SOUGHT = (
+    "dcor", "baseflow_factor", "manning_roughness", "bypass_fraction", "stomatal_resistance_factor",
+    "interception_capacity_factor", "soil_conductivity_factor", "bed_conductance_factor",
+)  # fmt: skip
+PERIOD = {"period.start": "1990-01-01", "period.end": "1993-12-31", "period.warmup_start": "1989-01-01"}
+PARTS = {"1990-91": slice("1990", "1991"), "1992-93": slice("1992", "1993"), "1990-93": slice("1990", "1993")}
+SCORES = {"NSE": metrics.nse, "KGE": metrics.kge, "correlation": metrics.pcc, "bias, %": metrics.pbias}
+
+
+def inputs(resolution: float) -> dict[str, str]:
+    """The files of a domain, made if they are not there, by their keys."""
+    folder = FOLDER / f"{resolution:g}m"
+    if not (folder / "domain.nc").exists():
+        moselle.prepare(pathlib.Path(os.environ["CHASE_DATA"]), folder, print, resolution=resolution)
+    names = ("domain.nc", "forcing.nc", "gauges.csv", "observations.nc")
+    return {f"{name.split('.')[0]}.path": str(folder / name) for name in names}
+
+
+def discharge(name: str, resolution: float, parameters: dict[str, float]) -> tuple[pd.Series, pd.Series]:
+    """Simulated and observed discharge of a run, made if it is not there."""
+    values = {**inputs(resolution), **PERIOD, "output.directory": str(FOLDER / name)}
+    values |= {f"parameters.{key}": f"{value:.8g}" for key, value in parameters.items()}
+    settings = config.compose({}, words=[f"{key}={value}" for key, value in values.items()])
+    settings.resume = (FOLDER / name).exists()
+    simulated = workflows.simulate(settings).discharge.isel(gauge=0).to_series()
+    with xr.open_dataset(values["observations.path"]) as observed:
+        return simulated, observed.discharge.isel(gauge=0).to_series().reindex(simulated.index)
+
+
+def main(words: list[str]) -> pd.DataFrame:
+    """Fit, run and compare.
+
+    Args:
+        words: `coarse=` the width of the cells of the fit, m, and changes to conf/calibrate.yaml.
+
+    Returns:
+        Scores by resolution, parameters and part of the record.
+    """
+    coarse = float(next((word[7:] for word in words if word.startswith("coarse=")), 8000))
+    words = [word for word in words if not word.startswith("coarse=")]
+    values = {**inputs(coarse), **PERIOD, "target": "discharge", "fit.trials": "24", "output.directory": FOLDER / "fit"}
+    given = [f"{key}={value}" for key, value in values.items()] + [
+        f"fit.parameters=[{','.join(SOUGHT)}]",
+        "resume=true",
+    ]
+    print(calibrate.run(config.check(config.compose({}, "calibrate", [*given, *words]))))
+    found = pd.read_csv(FOLDER / "fit" / calibrate_discharge.FITTED).set_index("parameter")["after"].to_dict()
+    rows = []
+    for resolution in (coarse, moselle.RESOLUTION):
+        for name, parameters in (("default", {}), ("fitted", found)):
+            simulated, observed = discharge(f"{name}_{resolution:g}m", resolution, parameters)
+            for part, days in PARTS.items():
+                pair = simulated.loc[days].to_numpy(), observed.loc[days].to_numpy()
+                scores = {label: float(np.asarray(score(*pair))) for label, score in SCORES.items()}
+                rows.append({"cells, m": resolution, "parameters": name, "part": part, **scores})
+    table = pd.DataFrame(rows)
+    table.to_csv(FOLDER / "scores.csv", index=False, float_format="%.5g")
+    return table
+
+
+if __name__ == "__main__":
+    print(main(sys.argv[1:]).round(3).to_string(index=False))
