@@ -26,7 +26,7 @@ BYPASS_RANGE = (0.0, 0.9)  # 1
 # of magnitude. The ranges are choices of this project.
 FACTOR_RANGE = {
     "stomatal_resistance_factor": (0.25, 4.0), "interception_capacity_factor": (0.1, 4.0),
-    "soil_conductivity_factor": (0.01, 100.0), "bed_conductance_factor": (0.05, 50.0),
+    "soil_conductivity_factor": (1e-3, 100.0), "bed_conductance_factor": (0.05, 50.0),
 }  # fmt: skip
 
 
