@@ -69,12 +69,12 @@ def run(settings: Any, folder: run_folder.RunFolder, given: build.Inputs, asked:
     cold = workflows.initial_state(settings, program)
     spin_up = hydrographs.Simulator(model, sought, cells, cold, None, run_in or whole)
     start = _start(folder, spin_up, settings.fit.spinup_cycles)
-    search = hydrographs.Simulator(model, sought, cells, start, run_in, part)
+    search = spin_up.over(start, run_in, part)
     goal = hydrographs.Goal(observed[:fitted, used], settings.fit.flow, search.encode(), settings.fit.prior)
     log = _Trials(folder, search, goal, asked)
     found, covariance = hydrographs.fit(log.run, goal, settings.fit.trials)
 
-    judge = hydrographs.Simulator(model, sought, cells, start, run_in, whole)
+    judge = search.over(start, run_in, whole)
     flows = {"before": judge.run(search.encode()), "after": judge.run(found)}
     rows = []
     for column, number in enumerate(used):

@@ -17,6 +17,7 @@ Source:
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping
 
@@ -68,6 +69,12 @@ class Simulator:
         self.sizes = [one.groups(model.parameters) for one in self.free]
         self._plain = eqx.filter_jit(self._advance)
         self._tangents = eqx.filter_jit(self._advance_with_tangents)
+
+    def over(self, start: State, run_in: Span | None, period: Span) -> Simulator:
+        """The same over other spans from other stores, without compiling again; arguments as of a new one."""
+        other = copy.copy(self)
+        other.start, other._spans = start, [span for span in (run_in, period) if span is not None]
+        return other
 
     def encode(self) -> np.ndarray:
         """Unknowns (unknown,) of the parameters as they are, those of one free parameter after the other, 1."""
@@ -224,8 +231,8 @@ def fit(run: Run, goal: Goal, trials: int) -> tuple[np.ndarray, np.ndarray]:
         trials: Most runs.
 
     Returns:
-        The best unknowns (unknown,), 1, and the covariance (unknown, unknown) that the curvature of the target there
-        lets expect, in units of the mean square of the residuals.
+        The best unknowns (unknown,), 1, and their covariance (unknown, unknown) if the errors of all days were
+        independent, which those of flow are not: it tells parameters apart, but is too small.
     """
 
     def with_slopes(unknowns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -257,4 +264,5 @@ def fit(run: Run, goal: Goal, trials: int) -> tuple[np.ndarray, np.ndarray]:
             spent, exact, damping = spent + 1, True, np.array([damped.FIRST_DAMPING])
         elif gained > 0.0:
             exact = False
-    return best, np.linalg.pinv(jacobian.T @ jacobian)
+    variance = (residuals**2).sum() / max(residuals.size - 2 * best.size, 1)  # the prior's residuals are no data
+    return best, variance * np.linalg.pinv(jacobian.T @ jacobian)

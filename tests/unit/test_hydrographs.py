@@ -55,7 +55,25 @@ def test_search_finds_hidden_parameters_with_few_derivatives(kind):
     np.testing.assert_allclose(reservoir.parameters(found), (reservoir.RECESSION, reservoir.YIELD), rtol=1e-3)
     assert len(runs) <= 20
     assert sum(runs) <= 4
-    assert (np.diag(covariance) > 0.0).all()
+    assert (np.diag(covariance) >= 0.0).all()
+
+
+def test_spread_of_parameters_is_that_of_their_estimates():
+    """Fits of records with independent errors scatter as one fit of them tells."""
+    draw, found, told = np.random.default_rng(5), [], []
+    for _ in range(30):
+        seen = observed() + draw.normal(0.0, 1.0, (DAYS, 2))
+
+        def run(unknowns, slopes):
+            flow, along = reservoir.discharge(unknowns, DAYS)
+            return flow, along if slopes else None
+
+        best, covariance = hydrographs.fit(run, hydrographs.Goal(seen, "flow", TRUTH + 0.1, 0.0), 15)
+        found.append(best)
+        told.append(np.sqrt(np.diag(covariance)))
+    ratio = np.std(found, axis=0) / np.mean(told, axis=0)
+    assert (ratio > 0.5).all(), ratio
+    assert (ratio < 2.0).all(), ratio
 
 
 def test_a_strong_prior_keeps_parameters_where_they_are():
