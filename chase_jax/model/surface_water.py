@@ -20,6 +20,7 @@ import numpy as np
 
 from chase_jax.domain.domain import Domain
 from chase_jax.domain.lakes import Lakes
+from chase_jax.numerics import coarse
 from chase_jax.numerics.graph import EdgeList, limit_outflow
 from chase_jax.numerics.jacobi import Jacobi
 from chase_jax.numerics.krylov import ConjugateGradient
@@ -72,11 +73,15 @@ class Geometry(eqx.Module):
             patch=np.asarray(lakes.member),
             sill=np.asarray(domain.sill),
         )
-        return cls.join(network, lakes)
+        cell, grid = np.asarray(lakes.cell), domain.grid
+        squares = coarse.squares(grid.row[cell], grid.column[cell], np.asarray(lakes.patch), lakes.edges)
+        return cls.join(network, lakes, squares)
 
     @classmethod
-    def join(cls, network: river.Network, lakes: Lakes | None = None) -> Geometry:
-        """Channels and patches, which must be those the network was told of."""
+    def join(
+        cls, network: river.Network, lakes: Lakes | None = None, squares: coarse.Squares | None = None
+    ) -> Geometry:
+        """Channels and patches, which must be those the network was told of, and squares of their cells."""
         cells = network.fall.shape[0]
         tail, head = jnp.arange(cells, dtype=jnp.int32), network.links.parent
         none = jnp.zeros(0, jnp.int32)
@@ -88,7 +93,13 @@ class Geometry(eqx.Module):
             cells,
         )
         patches = lake.Geometry(
-            lakes.area, lakes.edges, lakes.edge_fall, lakes.edge_length, lakes.edge_width, lakes.edge_direction
+            lakes.area,
+            lakes.edges,
+            lakes.edge_fall,
+            lakes.edge_length,
+            lakes.edge_width,
+            lakes.edge_direction,
+            squares,
         )
         mouths = (lakes.mouth_tail, lakes.mouth_lake, lakes.mouth_river, lakes.inward)
         return cls(network, patches, lakes.cell, *mouths, faces)

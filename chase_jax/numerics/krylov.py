@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 
+from chase_jax.numerics.coarse import Squares
 from chase_jax.numerics.graph import EdgeList
 from chase_jax.typing import PerCell, PerEdge, Scalar
 
@@ -48,7 +49,12 @@ class ConjugateGradient(eqx.Module):
     max_steps: int = eqx.field(static=True, default=2000)
 
     def __call__(
-        self, edges: EdgeList, diagonal: PerCell, conductance: PerEdge, right: PerCell
+        self,
+        edges: EdgeList,
+        diagonal: PerCell,
+        conductance: PerEdge,
+        right: PerCell,
+        squares: Squares | None = None,
     ) -> tuple[PerCell, Report]:
         """Solve for x, with implicit derivatives with respect to `diagonal`, `conductance` and `right`.
 
@@ -57,6 +63,7 @@ class ConjugateGradient(eqx.Module):
             diagonal (cell,): d, any unit, > 0.
             conductance (edge,): c, same unit, >= 0.
             right (cell,): b, any unit.
+            squares: The coarse half of the preconditioner; none by default.
 
         Returns:
             Solution (cell,), unit of `right` over that of `diagonal`, and the report.
@@ -67,23 +74,34 @@ class ConjugateGradient(eqx.Module):
         def product(x):
             return inverse * (diagonal * (inverse * x) + edges.laplacian(conductance, inverse * x))
 
+        precondition = None
+        if squares is not None:
+            known = jax.lax.stop_gradient((diagonal, conductance))
+            coarse = squares.inverse(edges, *known)
+
+            def precondition(x):
+                return x + root * squares.spread(coarse, root * x)
+
+        def iterate(product, right):
+            return self._iterate(product, right, precondition)
+
         # The report is made outside the differentiated solve; its matrix-vector product costs one more step.
         scaled = inverse * right
-        solution, steps = jax.lax.custom_linear_solve(product, scaled, self._iterate, symmetric=True, has_aux=True)
+        solution, steps = jax.lax.custom_linear_solve(product, scaled, iterate, symmetric=True, has_aux=True)
         left = jax.lax.stop_gradient(jnp.max(jnp.abs(scaled - product(solution)), initial=0.0))
         largest = jax.lax.stop_gradient(jnp.max(jnp.abs(scaled), initial=0.0))
         return inverse * solution, Report(steps, left / jnp.where(largest > 0.0, largest, 1.0))
 
-    def _iterate(self, product, right: PerCell) -> tuple[PerCell, jax.Array]:
+    def _iterate(self, product, right: PerCell, precondition) -> tuple[PerCell, jax.Array]:
         """Iterate to the tolerance; never raises."""
         largest = jnp.max(jnp.abs(right), initial=0.0)
         size = jnp.where(largest > 0.0, largest, 1.0)
         tolerance = max(self.tolerance, ROUNDING_MARGIN * float(jnp.finfo(right.dtype).eps))
-        operator = lx.FunctionLinearOperator(
-            product,
-            jax.ShapeDtypeStruct(right.shape, right.dtype),
-            (lx.symmetric_tag, lx.positive_semidefinite_tag),
+        shape, tags = jax.ShapeDtypeStruct(right.shape, right.dtype), (lx.symmetric_tag, lx.positive_semidefinite_tag)
+        operator = lx.FunctionLinearOperator(product, shape, tags)
+        options = (
+            {} if precondition is None else {"preconditioner": lx.FunctionLinearOperator(precondition, shape, tags)}
         )
         solver = lx.CG(rtol=tolerance, atol=tolerance, max_steps=self.max_steps)
-        answer = lx.linear_solve(operator, right / size, solver, throw=False)
+        answer = lx.linear_solve(operator, right / size, solver, options=options, throw=False)
         return answer.value * size, jnp.asarray(answer.stats["num_steps"])

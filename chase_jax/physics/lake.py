@@ -7,9 +7,9 @@ over the faces f between cell i and its neighbours j, $\nabla H$ the slope of th
 along it, and $h_f$ the depth of the higher side above the higher bed. The slope along the face is the mean of those of
 its two cells over their wet faces; without it water would run faster along a diagonal than along the grid. With the
 conductances taken as known (Picard) the step is a linear system whose matrix is symmetric and positive definite, solved
-by conjugate gradients; the conductances are then renewed at the new stages. The last linear system also gives the
-discharge through each face, which moves the water: mass is conserved whatever the iteration did. A cell is dry where it
-holds nothing; a lake at rest, islands included, stays at rest.
+by conjugate gradients, preconditioned as :mod:`coarse` says; the conductances are then renewed at the new stages. The
+last linear system also gives the discharge through each face, which moves the water: mass is conserved whatever the
+iteration did. A cell is dry where it holds nothing; a lake at rest, islands included, stays at rest.
 
 What crosses the shore comes as a source s and its linear response to the stage, from :mod:`surface_water`.
 """
@@ -20,6 +20,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from chase_jax.numerics.coarse import Squares
 from chase_jax.numerics.graph import EdgeList
 from chase_jax.numerics.krylov import ConjugateGradient
 from chase_jax.numerics.smooth import safe_divide
@@ -39,6 +40,7 @@ class Geometry(eqx.Module):
         length (lake_edge,): Distance between the two centers, m.
         width (lake_edge,): Width of the face, m.
         direction (2, lake_edge): Unit vector from tail to head in the plane of the grid, 1.
+        squares: Squares of cells that speed up the solver, or `None`.
     """
 
     area: PerLakeCell
@@ -47,6 +49,7 @@ class Geometry(eqx.Module):
     length: PerEdge
     width: PerEdge
     direction: jax.Array
+    squares: Squares | None = None
 
 
 class Answer(eqx.Module):
@@ -149,7 +152,7 @@ def respond(
         standing = conducts * fall
         rise = depth - start
         right = dt * (source - response * rise - edges.divergence(standing)) - area * rise
-        change, _ = solver(edges, area + dt * response, dt * conducts, right)
+        change, _ = solver(edges, area + dt * response, dt * conducts, right, geometry.squares)
         if iteration + 1 < iterations:
             depth = jnp.maximum(depth + change, 0.0)
     return Answer(standing + conducts * edges.difference(change), rise + change)
