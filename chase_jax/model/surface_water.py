@@ -30,7 +30,7 @@ from chase_jax.typing import PerCell, PerEdge
 
 LAKE_SOLVER = ConjugateGradient(tolerance=1e-10, max_steps=1000)
 NO_DISCHARGE = 1e-30  # m3 s-1; smaller discharges count as none
-SPREAD = 4.5 * 3600.0  # s, how much the steps of the routing may spread a wave on its way
+SPREAD = 3.5 * 3600.0  # s, how much the steps of the routing may spread a wave on its way
 SPREAD_SHARE = 0.01  # 1, share of the variance by which rivers spread a wave that the steps may add to that
 SHORTEST_STEP, LONGEST_STEP = 300.0, 3600.0  # s, between which a routing step is chosen
 FEWEST_SWEEPS, MOST_SWEEPS = 4, 16  # between which the sweeps of Jacobi are chosen; beyond, elimination costs less
@@ -199,9 +199,9 @@ def choose_solver(
 ) -> tuple[Tree | Jacobi, str]:
     r"""Solver of the reaches with the step, and the sweeps, that a network calls for, and a sentence that says why.
 
-    Backward Euler adds $T\,\Delta t$ to the variance in time of a wave that travels for a time T. The step is the
-    longest that divides the interval and keeps this, on every way through the network, below the square of 4.5 hours
-    and a hundredth of what the rivers themselves add, which counts up to $T^2/12$, an even spread over the whole time.
+    Steps add to the variance in time of a wave (:func:`river.added_variance`). The step is the longest that divides the
+    interval and keeps this, on every way through the network, below the square of 3.5 hours and a hundredth of what the
+    rivers themselves add, which counts up to $T^2/12$, an even spread over the whole time T of its travel.
     The sweeps are those that nine tenths of the cells need in a flood; steps in which the rest is not finished are
     solved by elimination.
 
@@ -219,13 +219,19 @@ def choose_solver(
     network = geometry.network
     reason = ""
     if time_step is None:
-        time, variance = river.travel(parameters, network)
-        allowed = SPREAD**2 + SPREAD_SHARE * np.minimum(variance, time**2 / 12.0)
-        longest = float(np.min(allowed / np.maximum(time, 1.0), initial=LONGEST_STEP))
-        time_step = interval / math.ceil(interval / max(longest, SHORTEST_STEP) - 1e-9)
-        travel = float(np.max(time, initial=0.0))
-        spread = math.sqrt(travel * time_step) / 3600.0
-        reason = f" (a flood wave travels up to {travel / 86400.0:.2g} d and is spread by {spread:.2g} h)"
+        way = river.travel(parameters, network)
+        allowed = SPREAD**2 + SPREAD_SHARE * np.minimum(way.variance, way.time**2 / 12.0)
+        steps, most = math.ceil(interval / LONGEST_STEP - 1e-9), math.ceil(interval / SHORTEST_STEP - 1e-9)
+        while steps < most:
+            middle = (steps + most) // 2
+            if np.all(river.added_variance(network, way.passage, interval / middle) <= allowed):
+                most = middle
+            else:
+                steps = middle + 1
+        time_step = interval / steps
+        spread = math.sqrt(np.max(river.added_variance(network, way.passage, time_step), initial=0.0)) / 3600.0
+        travel = np.max(way.time, initial=0.0) / 86400.0
+        reason = f" (a flood wave travels up to {travel:.2g} d and is spread by {spread:.2g} h)"
     if reach == "tree":
         return Tree(time_step), f"Reaches: exact elimination in steps of {time_step:g} s{reason}."
     needed = river.required_sweeps(parameters, network, time_step)

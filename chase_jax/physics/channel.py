@@ -9,9 +9,9 @@ single precision too.
 from __future__ import annotations
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
+from chase_jax.numerics.fence import fenced
 from chase_jax.typing import PerCell
 
 SLOPE_SMOOTHING = 1e-6  # 1; below this slope (1 mm per km) discharge is linear in the slope; choice of this project
@@ -108,9 +108,7 @@ def conveyance(depth: PerCell, width: PerCell, roughness: PerCell) -> PerCell:
     Source:
         Manning's law, chow1959, eq. 5-6; the smoothing is this project's.
     """
-    radius = width * depth / (width + 2.0 * depth)
-    cube_root = jnp.exp(jnp.log(radius * radius + DEPTH_SMOOTHING * DEPTH_SMOOTHING) / 3.0)
-    return width * depth / roughness * cube_root
+    return _conveyance_slope(depth, width, roughness)[0]
 
 
 def signed_root(slope: PerCell) -> PerCell:
@@ -125,7 +123,7 @@ def signed_root(slope: PerCell) -> PerCell:
     Source:
         Choice of this project.
     """
-    return slope / jnp.sqrt(jnp.sqrt(slope * slope + SLOPE_SMOOTHING * SLOPE_SMOOTHING))
+    return _signed_root_slope(slope)[0]
 
 
 class EdgeFlow(eqx.Module):
@@ -142,6 +140,7 @@ class EdgeFlow(eqx.Module):
     to_next: PerCell
 
 
+@fenced()
 def edge_flow(head: PerCell, head_next: PerCell, width: PerCell, roughness: PerCell, length: PerCell) -> EdgeFlow:
     r"""Discharge between two cells over the crest between them, linearised.
 
@@ -168,7 +167,7 @@ def edge_flow(head: PerCell, head_next: PerCell, width: PerCell, roughness: PerC
     carrying, rises = _conveyance_slope(jnp.where(upper >= 0.0, upper, 0.0), width, roughness)
     rises = jnp.where(upper >= 0.0, rises, 0.0)
     slope = (head - head_next) / length
-    root, root_slope = jax.jvp(signed_root, (slope,), (jnp.ones_like(slope),))
+    root, root_slope = _signed_root_slope(slope)
     diffusive = carrying * root_slope / length
     kinematic = rises * root  # acts on the side that is higher
     downhill = head >= head_next
@@ -199,6 +198,30 @@ def normal_flow(depth: PerCell, slope: PerCell, width: PerCell, roughness: PerCe
     return carrying * root, rises * root
 
 
+@fenced()
 def _conveyance_slope(depth: PerCell, width: PerCell, roughness: PerCell) -> tuple[PerCell, PerCell]:
-    """Conveyance and its derivative with depth, m2 s-1."""
-    return jax.jvp(lambda h: conveyance(h, width, roughness), (depth,), (jnp.ones_like(depth),))
+    """Conveyance and its derivative with depth, m2 s-1; dR/dh = (W / (W + 2 h))2."""
+    share = width / (width + 2.0 * depth)
+    radius, wide = depth * share, width / roughness
+    square = radius * radius + DEPTH_SMOOTHING * DEPTH_SMOOTHING
+    cube_root = _cube_root(square)
+    rises = wide * cube_root * (1.0 + (2.0 / 3.0) * depth * radius * share * share / square)
+    return wide * depth * cube_root, rises
+
+
+@fenced()
+def _signed_root_slope(slope: PerCell) -> tuple[PerCell, PerCell]:
+    """Signed root of a slope and its derivative, 1."""
+    square = slope * slope
+    root = 1.0 / _fourth_root(square + SLOPE_SMOOTHING * SLOPE_SMOOTHING)
+    return slope * root, root * (1.0 - 0.5 * square / (square + SLOPE_SMOOTHING * SLOPE_SMOOTHING))
+
+
+@fenced()
+def _cube_root(value: PerCell) -> PerCell:
+    return jnp.exp(jnp.log(value) / 3.0)
+
+
+@fenced()
+def _fourth_root(value: PerCell) -> PerCell:
+    return jnp.sqrt(jnp.sqrt(value))
