@@ -1,8 +1,8 @@
 """The coupled model: one day, and the run over many.
 
-Read :meth:`Chase.step` as: columns (canopy, snow, soil, open water, glacier; no cell sees another), then the aquifer
-(neighbors), then rivers and lakes in the intervals of the land's sub-steps, exchanging water with the aquifer. A flux
-between two stores is computed once and given to both.
+Read :meth:`Chase.step` as: columns (canopy, snow, soil, open water, glacier; no cell sees another), then
+:meth:`Chase.waters`: the aquifer (neighbors), then rivers and lakes in the intervals of the land's sub-steps,
+exchanging water with the aquifer. A flux between two stores is computed once and given to both.
 """
 
 from __future__ import annotations
@@ -25,6 +25,28 @@ from chase_jax.typing import PerCell
 
 BLOCK = 512  # cells; what a column needs of them fits into a core's cache
 SHALLOW = 0.05  # m, depth at which half of a bed counts as wet
+
+
+class Waters(eqx.Module):
+    """Aquifer, rivers and lakes after a day, and what moved.
+
+    Attributes:
+        aquifer: Aquifer at the end.
+        water: Rivers and lakes at the end.
+        ground: Means of the aquifer's fluxes.
+        seepage (cell,): From aquifer to river or lake, m3 s-1.
+        withheld (cell,): Evaporation that found no water, m3 s-1, >= 0.
+        discharge (cell,): See :class:`surface_water.Fluxes`, m3 s-1.
+        outflow (cell,): Likewise, m3 s-1.
+    """
+
+    aquifer: groundwater.State
+    water: surface_water.State
+    ground: groundwater.Fluxes
+    seepage: PerCell
+    withheld: PerCell
+    discharge: PerCell
+    outflow: PerCell
 
 
 class Chase(eqx.Module):
@@ -93,7 +115,7 @@ class Chase(eqx.Module):
             forcing: Mean weather of the day, (cell,) leaves.
             columns: What :meth:`columns` returned, if many days share it.
         """
-        d, p, dt = self.domain, self.parameters, const.SECONDS_PER_DAY
+        d = self.domain
         to_flow = d.cell_area / const.WATER_DENSITY  # kg m-2 s-1 -> m3 s-1, here and only here
         wet = self._wet_area(state.water)
 
@@ -105,36 +127,16 @@ class Chase(eqx.Module):
         evaporation = today.open_water.evaporation * wet / const.WATER_DENSITY  # m3 s-1
 
         # neighbors
-        aquifer, ground = groundwater.step(
-            p.aquifer,
+        waters = self.waters(
             groundwater.State(today.aquifer_storage),
-            d.faces.edges,
-            d.faces.surface_fall,
-            d.cell_area,
-            dt,
-            self.solvers.aquifer,
+            state.water,
+            today.runoff * d.land_fraction * to_flow,
+            (ice.runoff + on_water) * to_flow,
+            evaporation,
         )
-        steady = (ice.runoff + on_water) * to_flow + ground.exfiltration * d.cell_area - evaporation
+        ground, seeping = waters.ground, waters.seepage
 
-        # rivers and lakes, exchanging with the aquifer
-        def interval(carry: tuple[PerCell, surface_water.State], runoff: PerCell):
-            storage, water = carry
-            length = dt / self.options.land_substeps
-            seeping = self._seepage(storage, water, length)
-            lateral = runoff * d.land_fraction * to_flow + steady + seeping
-            water, flow = surface_water.step(
-                p.channel, self.geometry, water, lateral, length, self.solvers.reach, self.solvers.lake
-            )
-            # losses that found no water: evaporation goes without, seepage stays in the aquifer
-            dry = jnp.minimum(flow.unmet_loss, jnp.maximum(evaporation, 0.0))
-            seeping = seeping + flow.unmet_loss - dry
-            storage = storage - seeping * length / d.cell_area
-            return (storage, water), (seeping, dry, flow)
-
-        (storage, water), (seeping, dry, flow) = jax.lax.scan(interval, (aquifer.storage, state.water), today.runoff)
-        seeping, dry, discharge, outflow = (jnp.mean(x, axis=0) for x in (seeping, dry, flow.discharge, flow.outflow))
-
-        new = State(today.state, glacier, groundwater.State(storage), water)
+        new = State(today.state, glacier, waters.aquifer, waters.water)
         land_fluxes = jax.tree.map(lambda f: f * d.land_fraction, today.fluxes)
         land_fluxes = eqx.tree_at(
             lambda f: (f.surface_temperature, f.energy_residual),
@@ -149,7 +151,7 @@ class Chase(eqx.Module):
             glacier_runoff=ice.runoff,
             glacier_evaporation=ice.evaporation,
             glacier_melt=ice.ice_melt,
-            open_water_evaporation=(evaporation - dry) / to_flow,
+            open_water_evaporation=(evaporation - waters.withheld) / to_flow,
             water_precipitation=on_water,
             seepage=seeping / to_flow,
             exfiltration=ground.exfiltration * const.WATER_DENSITY,
@@ -163,14 +165,59 @@ class Chase(eqx.Module):
             + ice.net_shortwave
             + ice.net_longwave
             + share * (lake.net_shortwave + lake.net_longwave),
-            discharge=discharge,
-            outflow=outflow,
+            discharge=waters.discharge,
+            outflow=waters.outflow,
             residuals=budget.no_residuals(d.cells),
         )
         energy = jnp.maximum(jnp.abs(today.open_water_residual), today.fluxes.energy_residual)
         energy = jnp.maximum(energy, self._on_cells(ice_residual))
         residuals = budget.residuals(d, state, new, today.fluxes, fluxes, energy)
         return new, eqx.tree_at(lambda f: f.residuals, fluxes, residuals)
+
+    def waters(
+        self,
+        aquifer: groundwater.State,
+        water: surface_water.State,
+        runoff: jax.Array,
+        gain: PerCell,
+        evaporation: PerCell,
+    ) -> Waters:
+        """One day of aquifer, rivers and lakes: what cells exchange with their neighbors and with each other.
+
+        Args:
+            aquifer: Its storage after what the columns gave and took.
+            water: Rivers and lakes at the start.
+            runoff (interval, cell): From the land in each sub-step, m3 s-1.
+            gain (cell,): From glaciers and rain, all day, m3 s-1.
+            evaporation (cell,): From open water, m3 s-1.
+        """
+        d, p, dt = self.domain, self.parameters, const.SECONDS_PER_DAY
+        aquifer, ground = groundwater.step(
+            p.aquifer, aquifer, d.faces.edges, d.faces.surface_fall, d.cell_area, dt, self.solvers.aquifer
+        )
+        steady = gain + ground.exfiltration * d.cell_area - evaporation
+        length = dt / runoff.shape[0]
+
+        def interval(carry: tuple[PerCell, surface_water.State], runoff: PerCell):
+            storage, water = carry
+            seeping = self._seepage(storage, water, length)
+            water, flow = surface_water.step(
+                p.channel,
+                self.geometry,
+                water,
+                runoff + steady + seeping,
+                length,
+                self.solvers.reach,
+                self.solvers.lake,
+            )
+            # losses that found no water: evaporation goes without, seepage stays in the aquifer
+            dry = jnp.minimum(flow.unmet_loss, jnp.maximum(evaporation, 0.0))
+            seeping = seeping + flow.unmet_loss - dry
+            storage = storage - seeping * length / d.cell_area
+            return (storage, water), (seeping, dry, flow.discharge, flow.outflow)
+
+        (storage, water), daily = jax.lax.scan(interval, (aquifer.storage, water), runoff)
+        return Waters(groundwater.State(storage), water, ground, *(jnp.mean(x, axis=0) for x in daily))
 
     def columns(self) -> Any:
         """Parameters of the columns in blocks of cells and in the precision of their formulas."""

@@ -24,6 +24,7 @@ from chase_jax.numerics import coarse
 from chase_jax.numerics.graph import EdgeList, limit_outflow
 from chase_jax.numerics.jacobi import Jacobi
 from chase_jax.numerics.krylov import ConjugateGradient
+from chase_jax.numerics.scan import keep_solutions
 from chase_jax.numerics.tree import Tree
 from chase_jax.physics import channel, lake, river
 from chase_jax.typing import PerCell, PerEdge
@@ -165,7 +166,7 @@ def step(
     def move(volume: PerCell, inflow: PerCell, parameters: channel.Parameters) -> tuple[PerCell, _Move]:
         return _substep(parameters, geometry, volume, inflow, dt, solver, lake_solver)
 
-    move = jax.checkpoint(move, prevent_cse=False)
+    move = jax.checkpoint(move, prevent_cse=False, policy=keep_solutions)
 
     def advance(carry: tuple[PerCell, _Move], _: None) -> tuple[tuple[PerCell, _Move], None]:
         volume, total = carry

@@ -48,6 +48,17 @@ def checkpointed_scan(
     return carry, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), output, rest)
 
 
+def keep_solutions(primitive: Any, *_: Any, **__: Any) -> bool:
+    """Policy of `jax.checkpoint`: keep what linear solves and iterations found, recompute the formulas around them.
+
+    A solution is one number per unknown and costs many times what a formula does.
+
+    Args:
+        primitive: Operation whose result may be kept.
+    """
+    return primitive.name in ("custom_linear_solve", "while")
+
+
 def to_blocks(tree: Any, size: int) -> Any:
     """Cut the last axis of every leaf into blocks: (..., cell) -> (block, ..., cell in block).
 

@@ -32,7 +32,7 @@ from chase_jax import constants as const  # noqa: E402
 from chase_jax import demo  # noqa: E402
 from chase_jax.io import forcing_store  # noqa: E402
 from chase_jax.model import chase, land, program, surface_water  # noqa: E402
-from chase_jax.numerics.scan import to_blocks  # noqa: E402
+from chase_jax.numerics.scan import checkpointed_scan, to_blocks  # noqa: E402
 from chase_jax.physics import atmosphere, groundwater  # noqa: E402
 
 MONTHS = 3  # timed
@@ -195,6 +195,7 @@ def record_processes(model: cj.Chase, state: Any, weather: atmosphere.Forcing) -
 
 def gradients(model: cj.Chase, state: Any, reader: forcing_store.Reader) -> None:
     """Cost and memory of a gradient with respect to every parameter, against the run it differentiates."""
+    took = 0.0
     for days, block in GRADIENTS:
         weather = reader.read(31, days)
 
@@ -203,15 +204,34 @@ def gradients(model: cj.Chase, state: Any, reader: forcing_store.Reader) -> None
             record = cj.at_gauges(np.array([model.domain.cells - 1]))
             return jnp.mean(cj.run(other, state, weather, record=record, block=block).record)
 
-        given = (model.parameters, state, weather)
-        forward, _ = compiled(mean_discharge, *given)
-        backward, took = compiled(jax.value_and_grad(mean_discharge), *given)
-        plain, both = seconds(lambda f=forward, g=given: f(*g), 1), seconds(lambda b=backward, g=given: b(*g), 1)
-        memory = backward.memory_analysis().temp_size_in_bytes / model.domain.cells
         kept = f"{days} days, {'every' if block is None else f'one in {block}'} kept"
-        report(f"value and gradient over value, {kept}", both / plain, "times")
-        report(f"memory of the gradient, {kept}", memory, "bytes per cell")
+        took = compare(kept, mean_discharge, (model.parameters, state, weather), model.domain.cells)
     report("compilation of a gradient", took, "s")
+    runoff = jnp.full((GRADIENTS[0][0], model.options.land_substeps, model.domain.cells), 1e-8) * model.domain.cell_area
+
+    def of_waters(parameters: Any, state: Any, runoff: jax.Array) -> jax.Array:
+        other = eqx.tree_at(lambda m: m.parameters, model, parameters)
+        none = jnp.zeros(model.domain.cells)
+
+        def day(stores: Any, runoff: jax.Array) -> tuple[Any, jax.Array]:
+            done = other.waters(*stores, runoff, none, none)
+            return (done.aquifer, done.water), done.discharge[-1]
+
+        return jnp.mean(checkpointed_scan(day, (state.aquifer, state.water), runoff)[1])
+
+    given = (model.parameters, state, runoff)
+    compare("rivers, lakes and aquifer alone", of_waters, given, model.domain.cells)
+
+
+def compare(kept: str, function: Callable[..., Any], given: tuple[Any, ...], cells: int) -> float:
+    """Report what value and gradient cost over the value; returns the seconds of compilation."""
+    forward, _ = compiled(function, *given)
+    backward, took = compiled(jax.value_and_grad(function), *given)
+    plain, both = seconds(lambda: forward(*given), 1), seconds(lambda: backward(*given), 1)
+    memory = backward.memory_analysis().temp_size_in_bytes / cells
+    report(f"value and gradient over value, {kept}", both / plain, "times")
+    report(f"memory of the gradient, {kept}", memory, "bytes per cell")
+    return took
 
 
 def main(words: list[str]) -> None:
