@@ -1,11 +1,12 @@
 """Lakes Michigan-Huron, St. Clair and Erie as two-dimensional patches joined by their rivers, 1950 to 1979.
 
-    python experiments/great_lakes.py [folder of the raw data]
+    python experiments/great_lakes.py [folder of the raw data] [--rivers ROUGHNESS BED ROUGHNESS BED ROUGHNESS BED]
 
 Driven by Lake Superior's observed outflow and by precipitation, evaporation and runoff over each lake. Roughness and
 height of the beds of the three rivers (St. Clair, Detroit, Niagara) are fitted on 1950 to 1964 with lakes of a few
 cells, by least squares with exact derivatives; the fitted rivers then run with the lakes in two dimensions. The years
-1965 to 1979 are compared: monthly levels and flows. Writes runs/great_lakes/{scores.csv,great_lakes.png}.
+1965 to 1979 are compared: monthly levels and flows. With `--rivers` the rivers are given, in this order, and nothing is
+fitted. Writes runs/great_lakes/{scores.csv,great_lakes.png}.
 
 Lakes are rectangles of 10-km cells with the true area and a bowl of the true mean depth; the rivers have their true
 length and mean width. Water leaves by the Chicago and Welland canals as constants. The supplies of 1950 to 1964 do not
@@ -14,6 +15,7 @@ add up to the observed outflows and levels of these years; what is missing is a 
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import os
 import pathlib
@@ -289,8 +291,13 @@ def draw(table: pd.DataFrame, levels: np.ndarray, flows: np.ndarray, path: pathl
 
 def main(words: list[str]) -> pd.DataFrame:
     """Fit, run in two dimensions, score and draw."""
-    table = read(pathlib.Path(words[0] if words else os.environ["CHASE_DATA"]))
-    fitted = fit(table)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", nargs="?", type=pathlib.Path, default=os.environ.get("CHASE_DATA"))
+    parser.add_argument("--rivers", nargs=6, type=float, help="roughness, s m-1/3, and bed, m, of each river")
+    chosen = parser.parse_args(words)
+    table = read(pathlib.Path(chosen.folder))
+    given = chosen.rivers
+    fitted = jnp.asarray([*np.log(np.divide(given[::2], 0.03)), *given[1::2]]) if given else fit(table)
     surplus = unaccounted(table.loc[: pd.Timestamp(SPLIT) - pd.Timedelta("1D")])
     print("supply not accounted for, m3 s-1:", {name: round(value) for name, value in surplus.items()})
     system = System(True, table, surplus)

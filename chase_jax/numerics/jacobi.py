@@ -22,7 +22,7 @@ import jax.numpy as jnp
 
 from chase_jax.numerics import tree
 from chase_jax.numerics.scan import checkpointed_scan
-from chase_jax.typing import PerCell
+from chase_jax.typing import CellMask, PerCell
 
 
 def solve(links: tree.Links, diagonal: PerCell, up: PerCell, low: PerCell, right: PerCell, sweeps: int) -> PerCell:
@@ -88,9 +88,24 @@ class Jacobi(eqx.Module):
         Returns:
             (cell,): The solution, m.
         """
-        up, low = (jnp.where(forest.links.linked, weight, 0.0) for weight in (up, low))
         swept = solve(forest.links, diagonal, up, low, right, self.sweeps)
+        finished = ~jnp.any(self.unfinished(forest, diagonal, up, low, right, swept))
+        return jax.lax.cond(finished, lambda: swept, lambda: tree.solve(forest, diagonal, up, low, right))
+
+    def unfinished(
+        self, forest: tree.Forest, diagonal: PerCell, up: PerCell, low: PerCell, right: PerCell, swept: PerCell
+    ) -> CellMask:
+        """Cells (cell,) in which sweeps leave more than the tolerance.
+
+        Args:
+            forest: The network.
+            diagonal (cell,): D, m2, > 0.
+            up (cell,): U, m2, >= 0.
+            low (cell,): L, m2, >= 0.
+            right (cell,): r, m3.
+            swept (cell,): What the sweeps found, m.
+        """
+        up, low = (jnp.where(forest.links.linked, weight, 0.0) for weight in (up, low))
         undone = right - tree.product(forest, diagonal, up, low, swept)
         storage = diagonal - low - forest.links.sum_children(up)  # what is left of D without the fluxes: dV/dh
-        finished = jnp.all(jnp.abs(undone) <= self.tolerance * storage)
-        return jax.lax.cond(finished, lambda: swept, lambda: tree.solve(forest, diagonal, up, low, right))
+        return ~(jnp.abs(undone) <= self.tolerance * storage)
