@@ -237,8 +237,8 @@ def choose_solver(
         return Tree(time_step), f"Reaches: exact elimination in steps of {time_step:g} s{reason}."
     needed = river.required_sweeps(parameters, network, time_step)
     if sweeps is None:
-        most = float(np.quantile(needed, 0.9)) if needed.size else 0.0
-        sweeps = min(max(math.ceil(most), FEWEST_SWEEPS), MOST_SWEEPS)
+        usual = float(np.quantile(needed, 0.9)) if needed.size else 0.0
+        sweeps = min(max(math.ceil(usual), FEWEST_SWEEPS), MOST_SWEEPS)
     unfinished = int((needed > sweeps).sum())
     return Jacobi(time_step, sweeps), (
         f"Reaches: {sweeps} sweeps in steps of {time_step:g} s{reason}; {unfinished} of {needed.size} cells need more "
