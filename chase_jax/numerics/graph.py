@@ -100,14 +100,16 @@ def limit_outflow(
     found, ended = jax.lax.stop_gradient(_repeat(share, jnp.ones_like(supply)))
     short = jnp.where(ended, found < 1.0, jax.lax.stop_gradient(needed > supply))
     passed_on = jnp.where(ended & short[taker], size, 0.0)
-    scale = _handed_down(donor, taker, passed_on, jnp.where(short, needed, 1.0), jnp.where(short, supply, 1.0))
+    diagonal, right = jnp.where(short, needed, 1.0), jnp.where(short, supply, 1.0)
+    scale = _handed_down(donor, taker, passed_on, diagonal, right, jnp.where(ended, found, right / diagonal))
     return flux * scale[donor], jnp.where(boundary > 0.0, boundary * scale, boundary)
 
 
 def _handed_down(
-    donor: jax.Array, taker: jax.Array, weight: jax.Array, diagonal: jax.Array, right: jax.Array
+    donor: jax.Array, taker: jax.Array, weight: jax.Array, diagonal: jax.Array, right: jax.Array, guess: jax.Array
 ) -> jax.Array:
     """Solution x (cell,) of `diagonal` x_i = `right` + sum of `weight` x_donor over the edges towards i."""
+    guess = jax.lax.stop_gradient(guess)
 
     def along(x: jax.Array) -> jax.Array:
         return jnp.zeros_like(x).at[taker].add(weight * x[donor])
@@ -115,11 +117,14 @@ def _handed_down(
     def against(x: jax.Array) -> jax.Array:
         return jnp.zeros_like(x).at[donor].add(weight * x[taker])
 
-    def solved(sums: Callable[[jax.Array], jax.Array], b: jax.Array) -> jax.Array:
-        return _repeat(lambda x: (b + sums(x)) / diagonal, b / diagonal)[0]
+    def solved(sums: Callable[[jax.Array], jax.Array], b: jax.Array, start: jax.Array) -> jax.Array:
+        return _repeat(lambda x: (b + sums(x)) / diagonal, start)[0]
 
     return jax.lax.custom_linear_solve(
-        lambda x: diagonal * x - along(x), right, lambda _, b: solved(along, b), lambda _, b: solved(against, b)
+        lambda x: diagonal * x - along(x),
+        right,
+        lambda _, b: solved(along, b, guess),
+        lambda _, b: solved(against, b, b / diagonal),
     )
 
 

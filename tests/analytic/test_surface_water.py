@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,26 +33,34 @@ def inflow_at_top(series, cells):
     return jnp.zeros((len(series), cells)).at[:, 0].set(jnp.asarray(series))
 
 
-@pytest.mark.parametrize("solver", [Tree(600.0), Jacobi(600.0, 30, tolerance=np.inf)])
-def test_small_wave_travels_and_spreads_as_hayami_says(solver):
-    slope, width, flow, cells, dt, distance = 2e-4, 200.0, 1000.0, 150, 600.0, 100e3
+@pytest.mark.parametrize(
+    ("solver", "least_skill", "least_peak"),
+    [(Tree(600.0), 0.999, 0.97), (Jacobi(600.0, 30, tolerance=np.inf), 0.999, 0.97), (None, 0.99, 0.9)],
+)
+def test_small_wave_travels_and_spreads_as_hayami_says(solver, least_skill, least_peak):
+    slope, width, flow, cells, fine, distance = 2e-4, 200.0, 1000.0, 150, 300.0, 100e3
     geometry, parameters = chain(cells, slope, width)
     depth = brentq(lambda h: conveyance(h, width) * np.sqrt(slope) - flow, 0.1, 50.0)
+    if solver is None:  # as the network calls for
+        banks = dataclasses.replace(parameters, bank_depth=jnp.full(cells, depth))
+        solver, _ = surface_water.choose_solver(banks, geometry, "tree", 10800.0)
+        assert solver.time_step > 1800.0
     rise = (conveyance(depth + 1e-5, width) - conveyance(depth - 1e-5, width)) / 2e-5
     celerity, diffusion = rise * np.sqrt(slope) / width, flow / (2 * width * slope)
 
-    time = (np.arange(int(4 * 86400 / dt)) + 0.5) * dt
-    wave = np.exp(-(((time - 86400.0) / 21600.0) ** 2))
+    dt = solver.time_step
+    time, moment = ((np.arange(round(4 * 86400 / step)) + 0.5) * step for step in (dt, fine))
+    wave, exact = (np.exp(-(((t - 86400.0) / 21600.0) ** 2)) for t in (time, moment))
     _, discharge = run(
         geometry, parameters, jnp.full(cells, depth * width * 1e3), inflow_at_top(flow + wave, cells), dt, solver
     )
     found = np.asarray(discharge[:, 99]) - flow
-    kernel = distance / (2 * np.sqrt(np.pi * diffusion) * time**1.5)
-    kernel *= np.exp(-((distance - celerity * time) ** 2) / (4 * diffusion * time))
-    exact = np.convolve(wave, kernel)[: time.size] * dt
+    kernel = distance / (2 * np.sqrt(np.pi * diffusion) * moment**1.5)
+    kernel *= np.exp(-((distance - celerity * moment) ** 2) / (4 * diffusion * moment))
+    exact = (np.convolve(exact, kernel)[: moment.size] * fine).reshape(time.size, -1).mean(axis=1)
     skill = 1 - ((found - exact) ** 2).sum() / ((exact - exact.mean()) ** 2).sum()
-    assert skill > 0.995
-    assert abs(found.max() / exact.max() - 1) < 0.06  # the scheme spreads a little more
+    assert skill > least_skill
+    assert least_peak < found.max() / exact.max() < 1.0  # the scheme spreads a little more
     assert abs(time[found.argmax()] - time[exact.argmax()]) < 3600.0
 
 

@@ -112,6 +112,7 @@ def test_discharge_and_lake_level_by_every_input():
             assert min(errors) < 1e-6, (name, out, slope, errors)
 
 
+@pytest.mark.slow
 def test_memory_of_the_gradient_grows_neither_with_sweeps_nor_with_conjugate_gradients():
     geometry = surface_water.Geometry.from_domain(DOMAIN)
     parameters = defaults.parameters(DOMAIN).channel

@@ -60,6 +60,35 @@ def test_a_flood_travels_as_a_kinematic_wave_and_spreads_as_hayami_says():
     np.testing.assert_allclose(found.variance, 2 * diffusivity * way / (5 / 3 * velocity) ** 3, rtol=2e-3)
 
 
+def test_steps_spread_a_wave_by_what_is_said_of_them():
+    cells, slope, width, depth, interval = 100, 1e-3, 100.0, 2.0, 7200.0
+    geometry, parameters = chain(cells, slope, width)
+    carrying = channel.conveyance(jnp.array([depth, depth + 1e-4]), width, 0.03) * np.sqrt(slope)
+    flow, celerity = float(carrying[0]), float(carrying[1] - carrying[0]) / 1e-4 / width
+    inflow = flow * (1.0 + 1e-3 * (np.arange(40) == 3))
+    middle = (np.arange(inflow.size) + 0.5) * interval
+
+    def variance(dt):
+        def pass_on(volume, top):
+            source = jnp.zeros(cells).at[0].set(top)
+            state = surface_water.State(volume)
+            state, fluxes = surface_water.step(parameters, geometry, state, source, interval, Tree(dt))
+            return state.volume, fluxes.discharge[-1]
+
+        start = jnp.full(cells, depth * width * 1e3)
+        wave = np.asarray(jax.jit(lambda v: jax.lax.scan(pass_on, v, jnp.asarray(inflow))[1])(start)) - flow
+        mean = (wave * middle).sum() / wave.sum()
+        return (wave * (middle - mean) ** 2).sum() / wave.sum()
+
+    passage = np.full(cells, 1e3 / celerity)
+    calm, short, long = 600.0, 1800.0, 3600.0
+    assert calm < 2.0 * passage[0] < short
+    np.testing.assert_array_equal(river.added_variance(geometry.network, passage, calm), 0.0)
+    for dt in (short, long):
+        expected = river.added_variance(geometry.network, passage, dt)[0]
+        np.testing.assert_allclose(variance(dt) - variance(calm), expected, rtol=0.05)
+
+
 def test_a_river_that_spreads_waves_itself_takes_longer_steps():
     def time_step(slope):
         geometry, parameters = chain(2000, slope, 100.0)
