@@ -220,7 +220,7 @@ def _centered(links: tree.Links, flow: channel.EdgeFlow, storage_slope: PerCell,
     $$ \theta = \max\left(\tfrac12,\; 1 - \frac1C\right), \qquad C = \frac{\Delta t}{V'} \left|\alpha - \beta\right| $$
 
     C is the Courant number of the upstream cell: alpha and beta have the diffusive part in common, and one of them the
-    kinematic part. The smallest theta with which a falling wave leaves no trough behind is 1 - 1/C.
+    kinematic part. The smallest theta with which a falling wave leaves no dip behind is 1 - 1/C.
 
     Source:
         Limit of monotony of the theta method, leveque2002; its use cell by cell is this project's.
