@@ -99,6 +99,16 @@ _DOMAIN = (
     ),
     Variable("channel_depth", None, "bankfull depth of the channel", "m", CELL, 0.001, 500),
     Variable("channel_length", None, "length of the channel to the next cell", "m", CELL, 1, 1e6),
+    Variable(
+        "sea_level_altitude",
+        None,
+        "altitude of the sea on the coast",
+        "m",
+        CELL,
+        -500,
+        500,
+        "Where the cell borders the sea, else missing: rivers end and ground water stands at this level there",
+    ),
     Variable("latitude", "latitude", "latitude", "degree_north", CELL, -90, 90),
     Variable("longitude", "longitude", "longitude", "degree_east", CELL, -180, 360),
     Variable("upstream_area", None, "area that drains through the cell, itself included", "m2", CELL, 1, 1e14),
@@ -249,6 +259,16 @@ _SURFACE_FLUXES = (
         "seepage", None, "flow from the aquifer to rivers and lakes", FLUX, CELL, -0.1, 0.1, "Positive to the channel"
     ),
     Variable("exfiltration", None, "water pressed out of a full aquifer onto the surface", FLUX, CELL, 0, 0.1),
+    Variable(
+        "submarine_groundwater_discharge",
+        None,
+        "flow from the aquifer to the sea",
+        FLUX,
+        CELL,
+        -0.1,
+        0.1,
+        "Positive to the sea",
+    ),
     Variable(
         "sensible_heat",
         "surface_upward_sensible_heat_flux",

@@ -33,7 +33,6 @@ import pandas as pd
 from chase_jax.domain import channels
 from chase_jax.io import domain_store
 from chase_jax.model import chase, initial, surface_water
-from chase_jax.numerics import jacobi
 from chase_jax.numerics.jacobi import Jacobi
 from chase_jax.numerics.tree import Forest, Tree
 from chase_jax.physics import channel, river
@@ -176,7 +175,7 @@ def unfinished(case: Case, solver: Jacobi) -> tuple[jax.Array, jax.Array]:
         inflow, watch = runoff[case.band] * case.area, Watch([])
         river.propose(case.parameters, network, watch, state.volume, inflow, dt)
         forest, system = network.forest, watch.systems[0]
-        left = solver.unfinished(forest, *system, jacobi.solve(forest.links, *system, solver.sweeps))
+        left = solver.unfinished(forest, *system, solver.sweep(forest, *system))
         state, _ = surface_water.step(case.parameters, case.geometry, state, inflow, INTERVAL, solver)
         return state, (left.mean(), left.any())
 

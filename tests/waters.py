@@ -44,9 +44,9 @@ def tree_system(downstream, seed=0):
     return tuple(jnp.asarray(a) for a in (diagonal, up, low, right))
 
 
-def chain(cells, slope, width, roughness=0.03, length=1000.0, outlet=True, last=None):
+def chain(cells, slope, width, roughness=0.03, length=1000.0, outlet=True, last=None, sea=np.nan):
     """A straight channel, its slope one or of each cell; `last` gives half the length and the area of a last cell that
-    keeps its level."""
+    keeps its level, `sea` the level of the sea above the bed of the last cell."""
     downstream = np.arange(cells) + 1
     downstream[-1] = -1
     lengths, area = np.full(cells, length), np.full(cells, 1e6)
@@ -55,20 +55,29 @@ def chain(cells, slope, width, roughness=0.03, length=1000.0, outlet=True, last=
         lengths[-2], fall[-2], area[-1] = length / 2, fall[-2] / 2, last
     ends = (downstream < 0) & outlet
     channel_length = np.full(cells, length)
-    network = river.network(downstream, fall, lengths, area, ends, np.full(cells, slope), None, channel_length)
+    stage = np.full(cells, sea)
+    network = river.network(
+        downstream, fall, lengths, area, ends, np.full(cells, slope), None, channel_length, sea_stage=stage
+    )
     parameters = channel.Parameters.default(jnp.full(cells, width), jnp.full(cells, 1e3), roughness)
     return surface_water.Geometry.join(network), parameters
 
 
-def random_river(cells=60, seed=0, steep=1.0):
-    """A forest with falls of both signs, an inland sink and floodplains."""
+def random_river(cells=60, seed=0, steep=1.0, sea=np.nan):
+    """A forest with falls of both signs, an inland sink and floodplains; every outlet at the sea if it has a level."""
     generator = np.random.default_rng(seed)
     downstream = random_downstream(cells, seed, roots=0.03)
     root = downstream < 0
     outlet = root & (np.arange(cells) >= cells // 2)
     fall = generator.normal(0.5, 2.0, cells) * steep
     network = river.network(
-        downstream, fall, generator.choice([1000.0, 1414.0], cells), np.full(cells, 1e6), outlet, np.full(cells, 1e-3)
+        downstream,
+        fall,
+        generator.choice([1000.0, 1414.0], cells),
+        np.full(cells, 1e6),
+        outlet,
+        np.full(cells, 1e-3),
+        sea_stage=np.full(cells, sea),
     )
     parameters = channel.Parameters(
         manning_roughness=jnp.asarray(generator.uniform(0.02, 0.1, cells)),

@@ -38,7 +38,7 @@ DEFAULTS = {
 """What stands where a domain file is silent; channels and lake beds have defaults of their own."""
 MAY_BE_MISSING = (
     *("lake_bed_altitude", "lake_sill_altitude"),
-    *("channel_bed_altitude", "channel_width", "channel_depth", "channel_length"),
+    *("channel_bed_altitude", "channel_width", "channel_depth", "channel_length", "sea_level_altitude"),
 )
 LAKE_DEPTH = 5.0  # m, of a lake patch below the surface where no bed is given; it spills at the bed of its channel
 LARGEST_CHANNEL_FRACTION = 0.5  # 1, of a cell; wider water should be a lake or a patch
@@ -76,6 +76,8 @@ class Domain(eqx.Module):
         bed_depth (cell,): Depth of the channel or lake bed below the land surface, m; negative if it lies above.
         bed_fall (cell,): Bed altitude minus that of the next cell, m; at outlets the fall along the last reach.
         outlet_slope (cell,): Bed slope for normal depth at outlets, 1; zero elsewhere.
+        coast (cell,): Whether the cell borders the sea.
+        sea_depth (cell,): Depth of the sea level below the land surface on the coast, m; zero elsewhere.
         faces: Sides between cells, for the aquifer.
         lakes: Patches solved in two dimensions.
         lake_index (cell,): Number of the lake the cell belongs to, 1; 0 for none, patch or not.
@@ -104,6 +106,8 @@ class Domain(eqx.Module):
     bed_depth: jax.Array
     bed_fall: jax.Array
     outlet_slope: jax.Array
+    coast: jax.Array
+    sea_depth: jax.Array
     faces: Faces
     lakes: Lakes
     lake_index: jax.Array
@@ -199,6 +203,8 @@ def _assemble(grid: Grid, tree: Drainage, packed: dict[str, np.ndarray]) -> Doma
     water = np.where(standing | sink, 1.0, water)
     glacier = np.minimum(packed["glacier_fraction"], 1.0 - water)
     tail, head = lakes.raster_faces(grid)
+    sea = packed["sea_level_altitude"]
+    coast = ~np.isnan(sea)
     latitude, longitude = grid.geographic()
     real, index = jnp.asarray, lambda values: jnp.asarray(values, dtype=jnp.int32)
     return Domain(
@@ -218,6 +224,8 @@ def _assemble(grid: Grid, tree: Drainage, packed: dict[str, np.ndarray]) -> Doma
         bed_depth=real(surface - bed),
         bed_fall=real(fall),
         outlet_slope=real(slope),
+        coast=jnp.asarray(coast),
+        sea_depth=real(np.where(coast, surface - sea, 0.0)),
         faces=Faces(EdgeList(index(tail), index(head), grid.cells), real(surface[tail] - surface[head])),
         lakes=lakes.build(grid, (tail, head), downstream, patch, lake_index, area, bed, sill),
         lake_index=index(lake_index),

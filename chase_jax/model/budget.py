@@ -87,13 +87,13 @@ def residuals(
         aquifer=_relative(
             const.WATER_DENSITY * (after.aquifer.storage - before.aquifer.storage),
             (fluxes.land.recharge, fluxes.lateral),
-            (fluxes.seepage, fluxes.exfiltration),
+            (fluxes.seepage, fluxes.exfiltration, fluxes.submarine_groundwater_discharge),
         ),
         rivers=_relative(volume / whole, into_rivers, (mean(fluxes.open_water_evaporation), out)),
         total=_relative(
             mean(storage(domain, after) - storage(domain, before)),
             (mean(fluxes.precipitation),),
-            (mean(fluxes.evaporation), out),
+            (mean(fluxes.evaporation), out, mean(fluxes.submarine_groundwater_discharge)),
         ),
         energy=energy,
     )
@@ -142,6 +142,7 @@ def terms(domain: Domain, before: State, after: State, fluxes: Fluxes) -> dict[s
         "capillary_rise": jnp.maximum(-column.recharge, 0.0),
         "aquifer_lateral": jnp.maximum(f.lateral, 0.0),
         "exfiltration": f.exfiltration,
+        "submarine_groundwater_discharge": f.submarine_groundwater_discharge,
         "seepage": f.seepage,
         "seepage_to_rivers": jnp.maximum(f.seepage, 0.0),
         "seepage_from_rivers": jnp.maximum(-f.seepage, 0.0),

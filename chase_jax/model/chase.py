@@ -84,16 +84,16 @@ class Chase(eqx.Module):
         Args:
             domain: The domain.
             parameters: Parameters.
-            solvers: Solvers of rivers, lakes and aquifer; steps chosen from the network if not given.
+            solvers: Solvers of rivers, lakes and aquifer; chosen as :meth:`with_solvers` does if not given.
             options: Steps of the land surface and variants of processes.
         """
         options = options or land.Options()
         parameters = defaults.parameters(domain, options.dcor_form) if parameters is None else parameters
         model = cls(domain, parameters, solvers or Solvers(), options)
-        return model.with_reach("tree")[0] if solvers is None else model
+        return model.with_solvers("tree")[0] if solvers is None else model
 
-    def with_reach(self, reach: str, time_step: float | None = None, sweeps: int | None = None) -> tuple[Chase, str]:
-        """The model with the solver of rivers that its network calls for, and a sentence that says why.
+    def with_solvers(self, reach: str, time_step: float | None = None, sweeps: int | None = None) -> tuple[Chase, str]:
+        """The model with the solvers that its rivers and its aquifer call for, and sentences that say why.
 
         Args:
             reach: "tree" or "jacobi".
@@ -104,8 +104,13 @@ class Chase(eqx.Module):
         solver, report = surface_water.choose_solver(
             self.parameters.channel, self.geometry, reach, interval, time_step, sweeps
         )
-        solvers = Solvers(solver, self.solvers.aquifer, self.solvers.lake)
-        return eqx.tree_at(lambda m: m.solvers, self, solvers, is_leaf=lambda x: x is self.solvers), report
+        d = self.domain
+        aquifer, reason = groundwater.choose_solver(
+            self.parameters.aquifer, d.faces.edges, d.cell_area, const.SECONDS_PER_DAY, self.coast
+        )
+        solvers = Solvers(solver, aquifer, self.solvers.lake)
+        changed = eqx.tree_at(lambda m: m.solvers, self, solvers, is_leaf=lambda x: x is self.solvers)
+        return changed, f"{report} {reason}"
 
     def step(self, state: State, forcing: atmosphere.Forcing, columns: Any = None) -> tuple[State, Fluxes]:
         """Advance every store of water and heat by one day.
@@ -156,6 +161,7 @@ class Chase(eqx.Module):
             seepage=seeping / to_flow,
             exfiltration=ground.exfiltration * const.WATER_DENSITY,
             lateral=-d.faces.edges.divergence(ground.lateral) / to_flow,
+            submarine_groundwater_discharge=ground.to_sea / to_flow,
             sensible_heat=land_fluxes.sensible_heat + ice.sensible_heat + share * lake.sensible_heat,
             latent_heat=land_fluxes.latent_heat
             + ice.evaporation * const.LATENT_HEAT_VAPORIZATION
@@ -193,7 +199,7 @@ class Chase(eqx.Module):
         """
         d, p, dt = self.domain, self.parameters, const.SECONDS_PER_DAY
         aquifer, ground = groundwater.step(
-            p.aquifer, aquifer, d.faces.edges, d.faces.surface_fall, d.cell_area, dt, self.solvers.aquifer
+            p.aquifer, aquifer, d.faces.edges, d.faces.surface_fall, d.cell_area, dt, self.solvers.aquifer, self.coast
         )
         steady = gain + ground.exfiltration * d.cell_area - evaporation
         length = dt / runoff.shape[0]
@@ -218,6 +224,11 @@ class Chase(eqx.Module):
 
         (storage, water), daily = jax.lax.scan(interval, (aquifer.storage, water), runoff)
         return Waters(groundwater.State(storage), water, ground, *(jnp.mean(x, axis=0) for x in daily))
+
+    @property
+    def coast(self) -> groundwater.Coast:
+        """Where the aquifer ends at the sea."""
+        return groundwater.Coast(self.domain.coast, self.domain.sea_depth)
 
     def columns(self) -> Any:
         """Parameters of the columns in blocks of cells and in the precision of their formulas."""

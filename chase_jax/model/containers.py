@@ -94,11 +94,12 @@ class Fluxes(eqx.Module):
         seepage: From the aquifer into river or lake.
         exfiltration: From a full aquifer to the surface.
         lateral: Net inflow of the aquifer from its neighbors.
+        submarine_groundwater_discharge: From the aquifer into the sea; negative where the sea comes in.
         sensible_heat: Of all tiles.
         latent_heat: Of all tiles.
         net_radiation: Of all tiles.
         discharge (cell,): To the next cell or out, m3 s-1, signed.
-        outflow (cell,): Out of the domain, m3 s-1.
+        outflow (cell,): Out of the domain at outlets, m3 s-1; negative where the sea runs into a river.
         residuals: What does not add up.
     """
 
@@ -112,6 +113,7 @@ class Fluxes(eqx.Module):
     seepage: PerCell
     exfiltration: PerCell
     lateral: PerCell
+    submarine_groundwater_discharge: PerCell
     sensible_heat: PerCell
     latent_heat: PerCell
     net_radiation: PerCell

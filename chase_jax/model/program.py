@@ -68,6 +68,7 @@ def maps(model: Chase, state: State, fluxes: Fluxes, names: tuple[str, ...]) -> 
         "recharge": lambda: column.recharge,
         "seepage": lambda: fluxes.seepage,
         "exfiltration": lambda: fluxes.exfiltration,
+        "submarine_groundwater_discharge": lambda: fluxes.submarine_groundwater_discharge,
         "sensible_heat": lambda: fluxes.sensible_heat,
         "latent_heat": lambda: fluxes.latent_heat,
         "net_radiation": lambda: fluxes.net_radiation,
@@ -289,5 +290,5 @@ def build(
     options = land.Options(land_substeps, soil_substeps, dcor_form, storm, soil_flux, precision)
     values = adjusted(defaults.parameters(domain, dcor_form), parameters)
     time_step = const.SECONDS_PER_DAY / reach_substeps if reach_substeps else None
-    model, report = Chase(domain, values, Solvers(), options).with_reach(reach, time_step, reach_sweeps)
+    model, report = Chase(domain, values, Solvers(), options).with_solvers(reach, time_step, reach_sweeps)
     return Program(model, np.asarray(gauge_cell), grids, daily_grids, report)

@@ -22,7 +22,7 @@ from chase_jax.domain.domain import Domain
 from chase_jax.domain.lakes import Lakes
 from chase_jax.numerics import coarse
 from chase_jax.numerics.graph import EdgeList, limit_outflow
-from chase_jax.numerics.jacobi import Jacobi
+from chase_jax.numerics.jacobi import Jacobi, Stiff
 from chase_jax.numerics.krylov import ConjugateGradient
 from chase_jax.numerics.scan import keep_solutions
 from chase_jax.numerics.tree import Tree
@@ -34,7 +34,8 @@ NO_DISCHARGE = 1e-30  # m3 s-1; smaller discharges count as none
 SPREAD = 3.5 * 3600.0  # s, how much the steps of the routing may spread a wave on its way
 SPREAD_SHARE = 0.01  # 1, share of the variance by which rivers spread a wave that the steps may add to that
 SHORTEST_STEP, LONGEST_STEP = 300.0, 3600.0  # s, between which a routing step is chosen
-FEWEST_SWEEPS, MOST_SWEEPS = 4, 16  # between which the sweeps of Jacobi are chosen; beyond, elimination costs less
+FEWEST_SWEEPS, MOST_SWEEPS = 4, 1000  # between which the sweeps of Jacobi are chosen
+HANDED_OVER = 0.05  # 1, share of the cells for which sweeps need not be enough: the stiffest are eliminated
 
 
 class Geometry(eqx.Module):
@@ -73,6 +74,7 @@ class Geometry(eqx.Module):
             outlet_slope=np.asarray(domain.outlet_slope),
             patch=np.asarray(lakes.member),
             sill=np.asarray(domain.sill),
+            sea_stage=np.where(domain.coast, domain.bed_depth - domain.sea_depth, np.nan),
         )
         cell, grid = np.asarray(lakes.cell), domain.grid
         squares = coarse.squares(grid.row[cell], grid.column[cell], np.asarray(lakes.patch), lakes.edges)
@@ -122,7 +124,7 @@ class Fluxes(eqx.Module):
     Attributes:
         discharge (cell,): Discharge to the next cell or out of the domain, m3 s-1, negative when it runs back;
             zero inside lake patches, where water leaves on all sides.
-        outflow (cell,): Discharge out of the domain, m3 s-1; zero except at outlets.
+        outflow (cell,): Discharge out of the domain, m3 s-1; zero except at outlets, negative where the sea runs in.
         unmet_loss (cell,): Part of a negative lateral inflow that found no water, m3 s-1, >= 0.
     """
 
@@ -203,8 +205,8 @@ def choose_solver(
     Steps add to the variance in time of a wave (:func:`river.added_variance`). The step is the longest that divides the
     interval and keeps this, on every way through the network, below the square of 3.5 hours and a hundredth of what the
     rivers themselves add, which counts up to $T^2/12$, an even spread over the whole time T of its travel.
-    The sweeps are those that nine tenths of the cells need in a flood; steps in which the rest is not finished are
-    solved by elimination.
+    The sweeps are those that 95 % of the cells need in a flood. The stiff reaches of the rest are eliminated among them
+    (:class:`jacobi.Stiff`), and steps in which this is not enough are eliminated as a whole.
 
     Args:
         parameters: Channels.
@@ -237,12 +239,13 @@ def choose_solver(
         return Tree(time_step), f"Reaches: exact elimination in steps of {time_step:g} s{reason}."
     needed = river.required_sweeps(parameters, network, time_step)
     if sweeps is None:
-        usual = float(np.quantile(needed, 0.9)) if needed.size else 0.0
+        usual = float(np.quantile(needed, 1.0 - HANDED_OVER, method="higher")) if needed.size else 0.0
         sweeps = min(max(math.ceil(usual), FEWEST_SWEEPS), MOST_SWEEPS)
-    unfinished = int((needed > sweeps).sum())
-    return Jacobi(time_step, sweeps), (
-        f"Reaches: {sweeps} sweeps in steps of {time_step:g} s{reason}; {unfinished} of {needed.size} cells need more "
-        f"in a flood, up to {needed.max(initial=0.0):.0f}: steps that leave over 1 mm are solved by elimination."
+    stiff = needed > sweeps
+    most = needed.max(initial=0.0)
+    return Jacobi(time_step, sweeps, stiff=Stiff.of(network.links, stiff)), (
+        f"Reaches: {sweeps} sweeps in steps of {time_step:g} s{reason}; {int(stiff.sum())} of {needed.size} cells "
+        f"would need more in a flood, up to {most:.0f}, and are solved by elimination."
     )
 
 
@@ -264,10 +267,10 @@ def _substep(
     proposal = river.propose(parameters, network, solver, volume, source, dt, solver.iterations)
     discharge, between_lakes = _answer(parameters, geometry, volume, source, proposal, dt, lake_solver)
     between = jnp.concatenate([jnp.where(linked, discharge, 0.0), between_lakes])
-    leaving = jnp.where(linked, 0.0, jnp.maximum(discharge, 0.0))
+    leaving = jnp.where(linked, 0.0, jnp.where(network.tidal, discharge, jnp.maximum(discharge, 0.0)))
     # A discharge below any meaning would overflow in the derivative of the limiter's quotient.
     between = jnp.where(jnp.abs(between) > NO_DISCHARGE, between, 0.0)
-    leaving = jnp.where(leaving > NO_DISCHARGE, leaving, 0.0)
+    leaving = jnp.where(jnp.abs(leaving) > NO_DISCHARGE, leaving, 0.0)
     available = volume / dt + source - hair * (volume / dt + jnp.abs(source))
     between, leaving = limit_outflow(geometry.edges, between, available, leaving)
     volume = volume + dt * (source - geometry.edges.divergence(between) - leaving)

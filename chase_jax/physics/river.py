@@ -65,6 +65,8 @@ class Network(eqx.Module):
         forest: The edges between two river cells only.
         outlet (outlet,): Cells from which water leaves the domain at normal depth.
         outlet_slope (outlet,): Bed slope there, 1.
+        outlet_stage (outlet,): Level of the sea above the bed there, m, >= 0; where there is none, zero.
+        tidal (cell,): True at outlets where the sea stands; at the others water leaves at normal depth.
         patch (cell,): True for cells of two-dimensional lake patches.
         fall (cell,): Bed of the cell minus bed of the next cell, m; may be negative.
         crest (cell,): Height of the highest point between the two beds above the bed of the cell, m, >= 0.
@@ -78,6 +80,8 @@ class Network(eqx.Module):
     forest: tree.Forest
     outlet: jax.Array
     outlet_slope: jax.Array
+    outlet_stage: jax.Array
+    tidal: jax.Array
     patch: CellMask
     fall: PerCell
     crest: PerCell
@@ -97,6 +101,7 @@ def network(
     patch: np.ndarray | None = None,
     channel_length: np.ndarray | None = None,
     sill: np.ndarray | None = None,
+    sea_stage: np.ndarray | None = None,
 ) -> Network:
     """Prepare the network; NumPy in, once per domain.
 
@@ -110,6 +115,8 @@ def network(
         patch (cell,): True for cells of two-dimensional lake patches; none by default.
         channel_length (cell,): Length of channel within the cell, m, > 0; `length` by default.
         sill (cell,): Height of a sill towards the next cell above the bed of the cell, m; none by default.
+        sea_stage (cell,): Level of the sea above the bed at outlets, m, NaN where there is no sea (anything where there
+            is no outlet); none by default. A sea below the bed leaves the river to fall freely.
 
     Returns:
         The :class:`Network`.
@@ -133,11 +140,15 @@ def network(
     crest = np.maximum(-fall, 0.0 if sill is None else np.where(linked >= 0, sill, 0.0))
     keeps = patch | ((downstream < 0) & ~outlet)
     slopes = np.maximum(np.asarray(outlet_slope, dtype=float)[outlet], MINIMUM_OUTLET_SLOPE)
+    stage = np.full(number, np.nan) if sea_stage is None else np.asarray(sea_stage, dtype=float)
+    require_shape(stage, "sea_stage", (number,))
     return Network(
         links=tree.links(linked),
         forest=tree.forest(river),
         outlet=jnp.asarray(np.flatnonzero(outlet), dtype=jnp.int32),
         outlet_slope=jnp.asarray(slopes),
+        outlet_stage=jnp.asarray(np.maximum(np.nan_to_num(stage[outlet]), 0.0)),
+        tidal=jnp.asarray(outlet & ~np.isnan(stage)),
         patch=jnp.asarray(patch),
         fall=jnp.asarray(fall, dtype=float),
         crest=jnp.asarray(np.maximum(crest, 0.0), dtype=float),
@@ -178,6 +189,8 @@ def section(parameters: channel.Parameters, network: Network) -> Section:
 def flow(parameters: channel.Parameters, network: Network, depth: PerCell) -> channel.EdgeFlow:
     """Linearised discharge of the edge or outlet of every cell; zero where a cell has neither.
 
+    Water leaves the domain at normal depth, or runs out of and into the sea as between two cells.
+
     Args:
         parameters: Channels.
         network: Geometry.
@@ -188,15 +201,19 @@ def flow(parameters: channel.Parameters, network: Network, depth: PerCell) -> ch
     head, head_next = depth - network.crest, links.at_parent(depth) - network.fall - network.crest
     edge = channel.edge_flow(head, head_next, width, roughness, network.length)
     at = network.outlet
-    leaving, response = channel.normal_flow(depth[at], network.outlet_slope, parameters.width[at], roughness[at])
+    ends = width[at], roughness[at]
+    free, response = channel.normal_flow(depth[at], network.outlet_slope, *ends)
+    # The sea stands half a reach away, over a level bed.
+    held = channel.edge_flow(depth[at], network.outlet_stage, *ends, 0.5 * network.length[at])
 
-    def place(values: PerCell, at_outlet: jax.Array) -> PerCell:
+    def place(values: PerCell, at_normal_depth: jax.Array, at_sea: jax.Array) -> PerCell:
+        at_outlet = jnp.where(network.tidal[at], at_sea, at_normal_depth)
         return jnp.where(links.linked, values, 0.0).at[at].set(at_outlet, unique_indices=True)
 
     return channel.EdgeFlow(
-        discharge=place(edge.discharge, leaving),
-        to_own=place(edge.to_own, response),
-        to_next=jnp.where(links.linked, edge.to_next, 0.0),
+        discharge=place(edge.discharge, free, held.discharge),
+        to_own=place(edge.to_own, response, held.to_own),
+        to_next=place(edge.to_next, jnp.zeros_like(response), held.to_next),
     )
 
 
@@ -268,7 +285,7 @@ def propose(
         edges = flow(parameters, network, depth)
         if iterations == 1:
             edges = _centered(links, edges, slope, dt)
-        up, low = dt * edges.to_next, dt * edges.to_own
+        up, low = dt * jnp.where(links.linked, edges.to_next, 0.0), dt * edges.to_own
         net = source + links.sum_children(jnp.where(links.linked, edges.discharge, 0.0)) - edges.discharge
         right = volume - stored + dt * net
         diagonal = slope + low + links.sum_children(up)

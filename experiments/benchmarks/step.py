@@ -113,7 +113,7 @@ def parts_of_a_day(model: cj.Chase, state: Any, weather: atmosphere.Forcing, per
         ),
         "rivers and lakes": (route(model.solvers.reach), (state.water, inflow), substeps),
         "rivers and lakes, were they swept": (
-            route(model.with_reach("jacobi")[0].solvers.reach),
+            route(model.with_solvers("jacobi")[0].solvers.reach),
             (state.water, inflow),
             substeps,
         ),

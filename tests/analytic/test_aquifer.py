@@ -52,6 +52,30 @@ def test_recharge_builds_the_dupuit_mound():
     np.testing.assert_allclose(flow[-1], recharge * 10e6, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("cells", "bound"), [(10, 0.4), (40, 0.1)])
+def test_recharge_drains_into_the_sea(cells, bound):
+    """The mound of Dupuit between a divide and the sea, which lies 10 km away and 10 m above the base."""
+    conductivity, recharge, reach, level = 1e-4, 0.2 / YEAR, 10_000.0, 10.0
+    size = reach / cells
+    x = (np.arange(cells) + 0.5) * size
+    parameters = groundwater.Parameters(*(jnp.full(cells, value) for value in (conductivity, 0.15, 300.0)))
+    coast = groundwater.Coast(jnp.arange(cells) == cells - 1, jnp.full(cells, 302.5 - level))
+    faces, area = EdgeList(jnp.arange(cells - 1), jnp.arange(1, cells), cells), jnp.full(cells, size**2)
+    dt = YEAR / 12
+
+    def advance(state, _):
+        state = groundwater.State(state.storage + recharge * dt)
+        return groundwater.step(parameters, state, faces, jnp.zeros(cells - 1), area, dt, groundwater.Implicit(), coast)
+
+    state, fluxes = jax.jit(lambda s: jax.lax.scan(advance, s, None, length=6000))(
+        groundwater.State(jnp.full(cells, 0.15 * 20.0))
+    )
+    exact = np.sqrt(level**2 + recharge / conductivity * (reach**2 - x**2))
+    assert exact[0] > 80.0
+    assert np.abs(state.storage / 0.15 - exact).max() < bound  # falls with the size of the cells
+    assert float(fluxes.to_sea[-1, -1]) == pytest.approx(recharge * reach * size, rel=1e-4)
+
+
 def boussinesq_shape(distance):
     """Similarity solution F of 1904 at `distance` (1) from the drain, and its constant B."""
     s = np.linspace(0.0, 1.0, 20001)  # u = 1 - s2 takes the singularity out of u / sqrt(1 - u3)

@@ -74,23 +74,43 @@ def test_uniform_inflow_keeps_the_depth_of_manning():
     np.testing.assert_allclose(discharge[-1], flow, rtol=1e-6)
 
 
-def test_backwater_curve_is_that_of_gradually_varied_flow():
+@pytest.mark.parametrize("sea", [False, True])
+def test_backwater_curve_is_that_of_gradually_varied_flow(sea):
     slope, width, flow, cells = 1e-4, 300.0, 2000.0, 60
-    geometry, parameters = chain(cells + 1, slope, width, outlet=False, last=1e13)
     normal = brentq(lambda h: conveyance(h, width) * np.sqrt(slope) - flow, 0.1, 50.0)
-    start = np.full(cells + 1, normal * width * 1e3)
-    start[-1] = (normal + 5.0) * 1e13
-    inflows = inflow_at_top(np.full(600, flow), cells + 1)
-    volume, _ = run(geometry, parameters, start, inflows, 3600.0, Tree(3600.0))
+    level = normal + 5.0
+    if sea:  # half a reach beyond the last cell, over a level bed
+        geometry, parameters = chain(cells, slope, width, sea=level)
+        start = np.full(cells, normal * width * 1e3)
+    else:
+        geometry, parameters = chain(cells + 1, slope, width, outlet=False, last=1e13)
+        start = np.append(np.full(cells, normal * width * 1e3), level * 1e13)
+    inflows = inflow_at_top(np.full(600, flow), start.size)
+    volume, discharge = run(geometry, parameters, start, inflows, 3600.0, Tree(3600.0))
     curve = solve_ivp(
-        lambda x, h: [(flow / conveyance(h[0], width)) ** 2 - slope],
+        lambda x, h: [(flow / conveyance(h[0], width)) ** 2 - slope * (x > 500.0 or not sea)],
         [0, cells * 1e3],
-        [normal + 5.0],
+        [level],
         rtol=1e-8,
+        max_step=250.0,
         dense_output=True,
     )
     upstream = (np.arange(cells)[::-1] + 0.5) * 1e3
-    np.testing.assert_allclose(volume[:-1] / (width * 1e3), curve.sol(upstream)[0], atol=0.03)
+    np.testing.assert_allclose(volume[:cells] / (width * 1e3), curve.sol(upstream)[0], atol=0.03)
+    np.testing.assert_allclose(discharge[-1, :cells], flow, rtol=1e-4)
+
+
+def test_the_sea_fills_a_river_to_its_level():
+    """Low rivers without inflow: the sea runs in until the surface is level, and not beyond."""
+    slope, width, cells, level = 1e-5, 100.0, 20, 3.0
+    geometry, parameters = chain(cells, slope, width, sea=level)
+    depth = level - 1e3 * slope * np.arange(cells)[::-1]
+    start = np.full(cells, 0.2 * width * 1e3)
+    volume, discharge = run(geometry, parameters, start, jnp.zeros((800, cells)), 10800.0, Tree(900.0))
+    np.testing.assert_allclose(volume / (width * 1e3), depth, atol=1e-3)
+    assert float(discharge[0, -1]) < 0.0
+    entered = -10800.0 * float(discharge[:, -1].sum())
+    np.testing.assert_allclose(entered, float(volume.sum()) - start.sum(), rtol=1e-10)
 
 
 def test_lake_at_rest_with_an_island_stays_at_rest():

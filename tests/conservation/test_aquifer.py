@@ -5,8 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import relative_residual
-from valley import valley
+from valley import valley, valley_fields
 
+from chase_jax.domain.domain import build
+from chase_jax.model.chase import Chase
+from chase_jax.model.initial import initial_state
 from chase_jax.physics import groundwater, seepage
 
 DAY = 86400.0
@@ -26,25 +29,31 @@ def random_aquifer(seed):
     return parameters, groundwater.State(groundwater.capacity(parameters) * share)
 
 
+@pytest.mark.parametrize("sea", [None, 5.0])
 @pytest.mark.parametrize("solver", [groundwater.Explicit(), groundwater.Explicit(3), groundwater.Implicit()])
-def test_the_aquifer_closes(solver):
+def test_the_aquifer_closes(solver, sea):
     faces = DOMAIN.faces
+    coast = None if sea is None else groundwater.Coast(jnp.arange(DOMAIN.cells) % 5 == 0, jnp.full(DOMAIN.cells, sea))
 
     @jax.jit
     def advance(parameters, state):
-        return groundwater.step(parameters, state, faces.edges, faces.surface_fall, DOMAIN.cell_area, DAY, solver)
+        return groundwater.step(
+            parameters, state, faces.edges, faces.surface_fall, DOMAIN.cell_area, DAY, solver, coast
+        )
 
     for seed in range(25):
         parameters, state = random_aquifer(seed)
         for _ in range(3):
             after, fluxes = advance(parameters, state)
-            out = DAY * np.asarray(faces.edges.divergence(fluxes.lateral) / DOMAIN.cell_area + fluxes.exfiltration)
-            size = DAY * np.asarray(faces.edges.total(jnp.abs(fluxes.lateral)) / DOMAIN.cell_area + fluxes.exfiltration)
+            moved = faces.edges.divergence(fluxes.lateral) + fluxes.to_sea
+            large = faces.edges.total(jnp.abs(fluxes.lateral)) + jnp.abs(fluxes.to_sea)
+            out, size = (DAY * np.asarray(x / DOMAIN.cell_area + fluxes.exfiltration) for x in (moved, large))
             change = np.asarray(after.storage - state.storage)
             # A store of 60 m is itself known to 1e-14 m only.
             assert relative_residual(1000.0 * change, -1000.0 * out, 1000.0 * size) < 1e-11
             area = np.asarray(DOMAIN.cell_area)
-            lost = np.sum(area * (change + DAY * np.asarray(fluxes.exfiltration)))
+            lost = np.sum(area * (change + DAY * np.asarray(fluxes.exfiltration)) + DAY * np.asarray(fluxes.to_sea))
+            assert bool(jnp.any(fluxes.to_sea != 0.0)) == (sea is not None)
             assert abs(lost) < 1e-12 * np.sum(area * np.asarray(state.storage))
             assert float(after.storage.min()) >= 0.0
             assert bool(jnp.all(after.storage <= groundwater.capacity(parameters) * (1.0 + 1e-14)))
@@ -61,6 +70,31 @@ def test_an_unfinished_solve_still_closes():
     out = DAY * (faces.edges.divergence(fluxes.lateral) / DOMAIN.cell_area + fluxes.exfiltration)
     np.testing.assert_allclose(after.storage - state.storage, -out, atol=1e-12)
     assert float(after.storage.min()) >= 0.0
+
+
+def test_waters_of_a_coast_close():
+    """Aquifer, rivers and lake of a valley that ends at the sea, which stands above its water table in some cells."""
+    fields, grid = valley_fields(14, seed=2)
+    altitude = fields["surface_altitude"]
+    fields["sea_level_altitude"] = np.where(np.indices((14, 14))[0] == 13, altitude[-1].mean() - 3.0, np.nan)
+    domain = build(fields, grid)
+    assert 10 < int(domain.coast.sum()) < 15
+    model = Chase.default(domain)
+    state = initial_state(model)
+    aquifer, water = state.aquifer, state.water
+    none, area = jnp.zeros(domain.cells), domain.cell_area
+    runoff = 0.05 * jnp.ones((8, domain.cells))
+    assert bool(model.geometry.network.tidal.any())
+    advance = jax.jit(lambda model, *given: model.waters(*given))
+    for _ in range(5):
+        done = advance(model, aquifer, water, runoff, none, none)
+        before, after = (
+            float((a.storage * area).sum() + w.volume.sum()) for a, w in ((aquifer, water), (done.aquifer, done.water))
+        )
+        gained = DAY * float(runoff[0].sum() - done.outflow.sum() - done.ground.to_sea.sum())
+        assert abs(after - before - gained) < 1e-12 * before
+        assert float(done.ground.to_sea.min()) < 0.0 < float(done.ground.to_sea.max())
+        aquifer, water = done.aquifer, done.water
 
 
 def test_aquifer_and_river_together_keep_their_water():

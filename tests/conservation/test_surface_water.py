@@ -5,7 +5,7 @@ import pytest
 from waters import random_river, valley
 
 from chase_jax.model import surface_water
-from chase_jax.numerics.jacobi import Jacobi
+from chase_jax.numerics.jacobi import Jacobi, Stiff
 from chase_jax.numerics.tree import Tree
 
 STEP = 900.0
@@ -28,7 +28,7 @@ def check(geometry, parameters, areas, solver, seeds=25):
         scale = max(volume.sum(), solver.time_step * np.abs(source).sum())
         assert abs(state.volume.sum() - volume.sum() - gained) < 1e-12 * scale
         assert state.volume.min() >= 0.0
-        assert (fluxes.outflow >= 0.0).all()
+        assert (fluxes.outflow >= 0.0).all() or geometry.network.tidal.any()
         assert (fluxes.unmet_loss >= 0.0).all()
         links = geometry.network.links
         if geometry.lake is None:  # cell by cell
@@ -41,6 +41,13 @@ def check(geometry, parameters, areas, solver, seeds=25):
 def test_sweeps_conserve_water_however_few(sweeps):
     geometry, parameters = random_river()
     check(geometry, parameters, np.full(60, 1e5), Jacobi(STEP, sweeps, tolerance=np.inf))
+
+
+def test_stiff_reaches_among_sweeps_conserve_water():
+    geometry, parameters = random_river(seed=6)
+    stiff = Stiff.of(geometry.network.links, np.arange(60) % 7 < 3)
+    assert int(stiff.within.sum()) > 5
+    check(geometry, parameters, np.full(60, 1e5), Jacobi(STEP, 2, tolerance=np.inf, stiff=stiff))
 
 
 @pytest.mark.parametrize("length", [STEP, 86400.0])
@@ -58,6 +65,14 @@ def test_iterated_tree_conserves_water():
 def test_lake_and_river_conserve_water(solver):
     geometry, parameters, _, lake = valley(seed=1, roughness_of_bed=4.0)
     check(geometry, parameters, np.where(lake, 1e6, 6e4), solver)
+
+
+@pytest.mark.parametrize("solver", [Tree(STEP), Jacobi(STEP, 3, tolerance=np.inf), Tree(86400.0)])
+@pytest.mark.parametrize("sea", [-1.0, 0.0, 3.0])
+def test_rivers_and_the_sea_exchange_water(solver, sea):
+    geometry, parameters = random_river(seed=4, sea=sea)
+    assert geometry.network.tidal.sum() > 1
+    check(geometry, parameters, np.full(60, 1e5), solver)
 
 
 def test_a_loss_is_met_only_as_far_as_there_is_water():

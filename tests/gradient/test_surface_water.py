@@ -6,7 +6,7 @@ from helpers import directional_check
 from waters import random_river, valley
 
 from chase_jax.model import surface_water
-from chase_jax.numerics.jacobi import Jacobi
+from chase_jax.numerics.jacobi import Jacobi, Stiff
 from chase_jax.numerics.krylov import ConjugateGradient
 from chase_jax.numerics.tree import Tree
 
@@ -32,16 +32,25 @@ RIVER_SOLVERS = {
     "iterated": Tree(900.0, 3),
     "sweeps": Jacobi(sweeps=5, tolerance=np.inf),
     "handed over": Jacobi(sweeps=5),
+    "stiff reaches": None,
 }
 
 
+def solver_of(name, geometry):
+    if name != "stiff reaches":
+        return RIVER_SOLVERS[name]
+    links = geometry.network.links
+    return Jacobi(sweeps=5, tolerance=np.inf, stiff=Stiff.of(links, np.arange(links.linked.size) // 5 % 3 == 0))
+
+
+@pytest.mark.parametrize("sea", [np.nan, 2.0])
 @pytest.mark.parametrize("name", RIVER_SOLVERS)
-def test_river_gradient_equals_differences(name):
-    geometry, parameters = random_river(40, seed=5, steep=0.3)
+def test_river_gradient_equals_differences(name, sea):
+    geometry, parameters = random_river(40, seed=5, steep=0.3, sea=sea)
     generator = np.random.default_rng(1)
     volume = jnp.asarray(1e5 * generator.uniform(0.3, 3.0, 40))
     source = jnp.asarray(generator.uniform(1.0, 5.0, 40))
-    loss = loss_of(geometry, RIVER_SOLVERS[name])
+    loss = loss_of(geometry, solver_of(name, geometry))
     directional_check(loss, (parameters, volume, source), steps=(1e-5, 1e-6, 1e-7))
 
 
@@ -55,10 +64,10 @@ def test_lake_gradient_equals_differences(solver):
 
 
 @pytest.mark.parametrize("solver", [Tree(), Jacobi(sweeps=3), Jacobi(sweeps=3, tolerance=np.inf)])
-@pytest.mark.parametrize("place", ["river", "lake"])
+@pytest.mark.parametrize("place", ["river", "coast", "lake"])
 def test_gradient_is_finite_when_dry_or_flat(place, solver):
-    if place == "river":
-        geometry, parameters = random_river(40, seed=6, steep=0.0)
+    if place != "lake":
+        geometry, parameters = random_river(40, seed=6, steep=0.0, sea=1.0 if place == "coast" else np.nan)
         area = np.full(40, 1e5)
     else:
         geometry, parameters, _, lake = valley(seed=3, slope=0.0, roughness_of_bed=0.0)

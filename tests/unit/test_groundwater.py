@@ -93,6 +93,40 @@ def test_both_solvers_agree_in_small_steps():
     assert float(jnp.abs(states[0] - states[1]).max()) < 1e-3 * float(moved.max())
 
 
+@pytest.mark.parametrize(("conductivity", "expected"), [(1e-5, groundwater.Explicit), (1e-3, groundwater.Implicit)])
+def test_the_solver_follows_from_the_transmissivity(conductivity, expected):
+    """A cell with four neighbors exchanges 4 K b dt: a thousandth of the limit is 1e-8 m s-1 at 50 m and a day."""
+    domain = valley()
+    solver, report = groundwater.choose_solver(
+        aquifer(domain.cells, conductivity), domain.faces.edges, domain.cell_area, 0.1 * DAY
+    )
+    assert isinstance(solver, expected)
+    share = 4.0 * conductivity * 50.0 * 0.1 * DAY / (soil_hydraulics.CONFINED_STORAGE * 1e6)
+    assert f"{share:.2g}" in report
+    inland = aquifer(1, conductivity)
+    alone = EdgeList(jnp.zeros(0, jnp.int32), jnp.zeros(0, jnp.int32), 1)
+    coast = groundwater.Coast(jnp.array([True]), jnp.array([5.0]))
+    still, shore = (
+        groundwater.choose_solver(inland, alone, jnp.full(1, 1e6), DAY, where)[1] for where in (None, coast)
+    )
+    assert " 0 " in still
+    assert f"{2.0 * conductivity * 50.0 * DAY / 5e3:.2g}" in shore
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_sea_enters_an_aquifer_below_its_level(solver):
+    """Half a cell from the sea: Q = 2 K b (h - h_s), with the mean thickness unless that of the higher side is less."""
+    alone = EdgeList(jnp.zeros(0, jnp.int32), jnp.zeros(0, jnp.int32), 1)
+    coast = groundwater.Coast(jnp.array([True]), jnp.array([12.5]))  # the sea stands 40 m above the base
+    for head, thickness in ((30.0, 35.0), (50.0, 45.0)):
+        state = groundwater.State(jnp.array([0.1 * head]))
+        none = jnp.zeros(0)
+        after, fluxes = step(aquifer(1), state, alone, none, jnp.array([1e6]), 1.0, solver, coast)
+        expected = 2e-4 * thickness * (head - 40.0)
+        assert float(fluxes.to_sea[0]) == pytest.approx(expected, rel=3e-3)
+        assert float((after.storage - state.storage)[0]) == pytest.approx(-float(fluxes.to_sea[0]) / 1e6, rel=1e-6)
+
+
 def test_the_implicit_step_stays_calm_where_the_explicit_one_cannot():
     """A pressurised aquifer (storage coefficient 0.005) of 0.05 m2 s-1: the explicit limit is seven hours."""
     cells = 20

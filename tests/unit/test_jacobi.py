@@ -49,6 +49,41 @@ def test_sweeps_that_finish_are_kept_and_others_handed_over():
     assert 0.0 < jnp.max(jnp.abs(found - tree.solve(FOREST, *soft))) < 1e-3
 
 
+def stiff_and_soft(member):
+    """A system that is stiff between the marked cells only."""
+    _, up, low, right = ARGUMENTS
+    links = FOREST.links
+    both = links.linked & member & member[links.parent]
+    up, low = (weight * jnp.where(both, 1.0, 1e-3) for weight in (up, low))
+    held = links.sum_children(jnp.where(links.linked, up, 0.0))
+    return 1.0 + low + held, up, low, right
+
+
+def test_stiff_reaches_are_eliminated_among_the_sweeps():
+    member = jnp.asarray((np.arange(120) > 60) & (np.arange(120) < 100))
+    system = stiff_and_soft(member)
+    exact = tree.solve(FOREST, *system)
+    stiff = jacobi.Stiff.of(FOREST.links, member)
+    assert int(stiff.within.sum()) > 10
+    alone, helped = (jacobi.Jacobi(sweeps=6, stiff=s) for s in (None, stiff))
+    left = alone.unfinished(FOREST, *system, alone.sweep(FOREST, *system))
+    assert bool(jnp.any(left & member))
+    found = helped.sweep(FOREST, *system)
+    assert not bool(jnp.any(helped.unfinished(FOREST, *system, found)))
+    assert float(jnp.abs(found - exact).max()) < 1e-3
+    np.testing.assert_array_equal(helped.solve(FOREST, *system), found)
+    up, low = (jnp.where(FOREST.links.linked, weight, 0.0) for weight in system[1:3])
+    rows = system[3] - tree.product(FOREST, system[0], up, low, found)
+    assert float(jnp.abs(rows[member]).max()) < 1e-12 < float(jnp.abs(rows).max())
+
+
+def test_elimination_of_every_reach_is_the_exact_solution():
+    every = jacobi.Stiff.of(FOREST.links, np.ones(120, dtype=bool))
+    found = jacobi.solve(FOREST.links, *ARGUMENTS, 2, every)
+    np.testing.assert_allclose(found, tree.solve(FOREST, *ARGUMENTS), rtol=1e-12)
+    assert jacobi.Stiff.of(FOREST.links, np.zeros(120, dtype=bool)) is None
+
+
 def test_what_sweeps_leave_undone_stays_below_the_tolerance():
     diagonal, up, low, right = ARGUMENTS
     up, low = 3e-2 * up, 3e-2 * low

@@ -36,7 +36,13 @@ def test_steps_and_sweeps_come_from_the_network():
     flat = surface_water.choose_solver(*flat_and_steep(2e-5, 5.0, 30), "jacobi", 10800.0)
     steep = surface_water.choose_solver(*flat_and_steep(2e-3, 1.0, 30), "jacobi", 10800.0)
     assert flat[0].sweeps > steep[0].sweeps
-    assert "30 of 30 cells need more" in flat[1]
+    assert flat[0].stiff is None
+    assert "0 of 30 cells would need more" in flat[1]
+    geometry, parameters = chain(60, np.where(np.arange(60) == 20, 1e-6, 2e-3), 100.0)
+    parameters = dataclasses.replace(parameters, bank_depth=jnp.full(60, 1.0))
+    mixed, report = surface_water.choose_solver(parameters, geometry, "jacobi", 10800.0, 3600.0)
+    assert 0 < int(mixed.stiff.member.sum()) <= surface_water.HANDED_OVER * 60
+    assert f"{int(mixed.stiff.member.sum())} of 60 cells would need more" in report
     short, long = (
         surface_water.choose_solver(*flat_and_steep(2e-4, 3.0, n), "tree", 10800.0)[0].time_step for n in (30, 900)
     )
@@ -44,7 +50,7 @@ def test_steps_and_sweeps_come_from_the_network():
     assert long < 0.5 * short
     assert (10800.0 / long) % 1.0 == 0.0
     given, _ = surface_water.choose_solver(*flat_and_steep(2e-4, 3.0, 30), "jacobi", 10800.0, 600.0, 3)
-    assert (given.time_step, given.sweeps) == (600.0, 3)
+    assert (given.time_step, given.sweeps, int(given.stiff.member.sum())) == (600.0, 3, 30)
 
 
 def test_a_flood_travels_as_a_kinematic_wave_and_spreads_as_hayami_says():
