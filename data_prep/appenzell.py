@@ -27,9 +27,10 @@ from chase_jax.checks import require
 from chase_jax.domain import channels
 from chase_jax.io import inputs, store
 from chase_jax.signatures.attributes import climate_predictors
-from data_prep import by_hand, completion, hydrography, outputs, rasters, relief, vectors, weather
+from data_prep import by_hand, completion, hydrography, outputs, rasters, rawfiles, relief, vectors, weather
 
 CRS = "EPSG:2056"
+PERIOD = ("1981-01-01", "2020-12-31")
 FACTOR = 20  # fine cells of 25 m per cell of the domain
 GAUGE, GAUGE_NAME, GAUGE_AREA = "2112", "Sitter at Appenzell", 74.4  # km2
 
@@ -142,12 +143,11 @@ def read_weather(
         altitude: Mean altitude of the cells, which the weather belongs to, m.
     """
     path = source / "meteo.csv"
-    require(path.is_file(), f"{path}: is missing; check `data.root`.")
-    table = pd.read_csv(path)
+    table = rawfiles.read_table(path)
     wanted = ["date", "precip(mm/day)", "temp(C)", "sunshine_dur(h)", "pet_sim(mm/day)"]
     require(list(table.columns) == wanted, f"{path}: must have the columns {', '.join(wanted)}.")
-    time = pd.DatetimeIndex(pd.to_datetime(table["date"], format="%d/%m/%Y"))
-    rain, celsius, sunshine, demand = (table[name].to_numpy(float) for name in wanted[1:])
+    time = rawfiles.days(path, table["date"], "%d/%m/%Y", PERIOD)
+    rain, celsius, sunshine, demand = (rawfiles.column(path, table, name) for name in wanted[1:])
     share = sunshine / 100.0
     require(share.min() >= 0.0 and share.max() <= 1.0, f"{path}: sunshine must be 0 to 100 %, but is not.")
     middle = pyproj.Transformer.from_crs(CRS, 4326, always_xy=True).transform(x.mean(), y.mean())
@@ -171,9 +171,7 @@ def read_weather(
 
 def read_discharge(path: pathlib.Path) -> tuple[pd.DatetimeIndex, np.ndarray]:
     """Days and daily mean discharge, m3 s-1, of the table of the gauge."""
-    require(path.is_file(), f"{path}: is missing; check `data.root`.")
-    table = pd.read_csv(path)
-    require("Discharge (m3/s)" in table, f"{path}: must have the column Discharge (m3/s).")
-    time = pd.DatetimeIndex(pd.to_datetime(table["Date"], format="%d/%m/%Y"))
-    require(len(time) == (time[-1] - time[0]).days + 1, f"{path}: a day is missing or doubled.")
-    return time, table["Discharge (m3/s)"].to_numpy(float)
+    table = rawfiles.read_table(path)
+    require("Date" in table, f"{path}: line 1: the columns are {', '.join(map(str, table.columns))}; needed is Date.")
+    time = rawfiles.days(path, table["Date"], "%d/%m/%Y", PERIOD)
+    return time, rawfiles.column(path, table, "Discharge (m3/s)", gaps=True)

@@ -39,7 +39,7 @@ from chase_jax.checks import require
 from chase_jax.io import inputs, store
 from chase_jax.io.forcing_store import LAPSE_RATE
 from chase_jax.signatures.attributes import Basins, climate_predictors
-from data_prep import camels_us, channels, completion, hydrography, legends, outputs, weather
+from data_prep import camels_us, channels, completion, hydrography, legends, outputs, rawfiles, weather
 
 CRS = "+proj=laea +lat_0=37 +lon_0=-96 +datum=WGS84 +units=m"
 SIZE = 8000.0  # m, width of a cell of the grid; areas of cells are those of the bands
@@ -89,8 +89,8 @@ def prepare(
     given = pd.DatetimeIndex(every.time)
     first, last = (np.datetime64(day) for day in RECORD)
     days = np.flatnonzero((every.time >= first) & (every.time <= last))
-    with store.open_dataset(source / "daily.nc") as daily:
-        picked = daily["tmean"].sel(gauge_id=[every.gauge_id[k] for k in chosen]).values[:, days].astype(float)
+    daily = rawfiles.read_variables(source / "daily.nc", {"gauge_id": "", "tmean": camels_us.DAILY["tmean"]})
+    picked = daily["tmean"].sel(gauge_id=[every.gauge_id[k] for k in chosen]).values[:, days].astype(float)
     place = rows_of(every.latitude[chosen])
     chosen, picked, table = chosen[place.order], picked[place.order], table.iloc[chosen[place.order]]
     progress(f"basins: {chosen.size} drawn; weather")

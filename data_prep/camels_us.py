@@ -32,10 +32,10 @@ import numpy as np
 import pandas as pd
 
 from chase_jax.checks import require
-from chase_jax.io import store
 from chase_jax.signatures.attributes import Basins, climate_predictors
-from data_prep import weather
+from data_prep import rawfiles, weather
 
+DAILY = {"gauge_id": "", "time": "", "prcp": "mm d-1", "tmean": "degree_Celsius", "qobs": "mm d-1"}
 YEAR = 365.25  # days
 RELATIVE_HUMIDITY = 0.7  # 1, mean over land; choice of this project
 EXTENDED = {
@@ -70,13 +70,11 @@ def basins(data_root: pathlib.Path, progress: Callable[[str], None] = lambda mes
     require(source.is_dir(), f"{source}: is missing; set `data.root` to the folder that holds `camels_us`.")
     progress("basins: reading attributes and daily records")
     attributes = read_attributes(source / "attributes.csv")
-    with store.open_dataset(source / "daily.nc") as daily:
-        absent = [name for name in ("gauge_id", "time", "prcp", "tmean", "qobs") if name not in daily.variables]
-        require(not absent, f"{source / 'daily.nc'}: variable {', '.join(absent)}: is missing.")
-        identifiers = [str(i) for i in daily["gauge_id"].values if str(i) in attributes.index]
-        daily = daily.sel(gauge_id=identifiers)
-        time = daily["time"].values.astype("datetime64[D]")
-        rain, temperature, flow = (daily[n].values.astype(float) for n in ("prcp", "tmean", "qobs"))
+    daily = rawfiles.read_variables(source / "daily.nc", DAILY)
+    identifiers = [str(i) for i in daily["gauge_id"].values if str(i) in attributes.index]
+    daily = daily.sel(gauge_id=identifiers)
+    time = daily["time"].values.astype("datetime64[D]")
+    rain, temperature, flow = (daily[n].values.astype(float) for n in ("prcp", "tmean", "qobs"))
     table = attributes.loc[identifiers]
     return Basins(
         gauge_id=tuple(identifiers),
@@ -106,8 +104,7 @@ def read_attributes(path: pathlib.Path, more: Sequence[str] = ()) -> pd.DataFram
     Raises:
         InputError: If a column is missing, an identifier is there twice, or text stands where a number must.
     """
-    require(path.is_file(), f"{path}: no such file.")
-    table = pd.read_csv(path, dtype=str)
+    table = rawfiles.read_table(path, dtype=str)
     absent = [name for name in (*NEEDED, *EXTENDED.values(), *CLASSES.values(), *more) if name not in table]
     require(not absent, f"{path}: line 1: the columns {', '.join(absent[:5])} are missing.")
     twice = table["gauge_id"][table["gauge_id"].duplicated()]

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.ndimage
 
-from chase_jax.checks import require
 from chase_jax.io.forcing_store import LAPSE_RATE
-from data_prep import rasters
+from data_prep import rawfiles
 
 FILE, MASK = "china_box_climatology.nc", "china_landmask_30s.nc"
 SOUTH, NORTH, WEST, EAST = 17.5, 54.5, 72.5, 135.5  # degrees, where all maps are known
@@ -69,16 +68,14 @@ def read(folder: pathlib.Path) -> Climatology:
     """The climatology of a folder that holds `china_box_climatology.nc` and `china_landmask_30s.nc`.
 
     Raises:
-        InputError: If a file or variable is missing.
+        InputError: If a file or variable is missing, cannot be read or is in another unit.
     """
-    with rasters.open_netcdf(folder / FILE) as file:
-        held = set(map(str, file.data_vars))
-        require({"P_month", "T_month", "z_itu"} <= held, f"{folder / FILE}: lacks P_month, T_month or z_itu.")
-        rain = [Layer(m, file.lat_p.values, file.lon_p.values) for m in file.P_month.values]
-        warmth = [Layer(m, file.lat_t.values, file.lon_t.values) for m in file.T_month.values]
-        altitude = Layer(file.z_itu.values, file.lat_z.values, file.lon_z.values)
-    with rasters.open_netcdf(folder / MASK) as file:
-        ocean = Layer(file.ocean.values, file.lat.values, file.lon.values)
+    file = rawfiles.read_variables(folder / FILE, {"P_month": "mm month-1", "T_month": "K", "z_itu": "m"})
+    rain = [Layer(m, file.lat_p.values, file.lon_p.values) for m in file.P_month.values]
+    warmth = [Layer(m, file.lat_t.values, file.lon_t.values) for m in file.T_month.values]
+    altitude = Layer(file.z_itu.values, file.lat_z.values, file.lon_z.values)
+    file = rawfiles.read_variables(folder / MASK, {"ocean": ""})
+    ocean = Layer(file.ocean.values, file.lat.values, file.lon.values)
     width = round(abs((warmth[0].lat[1] - warmth[0].lat[0]) / (altitude.lat[1] - altitude.lat[0])))
     reference = Layer(scipy.ndimage.uniform_filter(altitude.values, width), altitude.lat, altitude.lon)
     return Climatology(tuple(rain), tuple(warmth), reference, altitude, ocean, f"{FILE} in data.root")

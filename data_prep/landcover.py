@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from chase_jax.checks import require
+from data_prep import rawfiles
 
 LEAST_LEAF_AREA = 0.05  # 1
 TWO_SIDED = (1, 2, 3, 4)  # classes whose leaf area the table counts on both sides
@@ -37,12 +38,15 @@ def read_leaf_area(path: pathlib.Path) -> pd.DataFrame:
     """One-sided leaf area index, class by month (1 to 12), 1.
 
     Raises:
-        InputError: If the file is missing or does not have twelve months.
+        InputError: If the file is missing, or lacks a class or a month.
     """
-    require(path.is_file(), f"{path}: is missing; check `data.root`.")
-    table = pd.read_csv(path, sep=r"\s+", skiprows=2, header=None, index_col=0)
+    table = rawfiles.read_table(path, sep=r"\s+", skiprows=2, header=None, index_col=0)
     require(table.shape[1] == 13, f"{path}: must have a name and twelve months per class, but has {table.shape[1]}.")
-    values = table.iloc[:, 1:].to_numpy(float)
+    lacking = sorted(set(USGS_CLASS) - set(table.index))
+    require(not lacking, f"{path}: lacks the classes {lacking}; {rawfiles.ADVICE}.")
+    numbers = table.iloc[:, 1:].apply(pd.to_numeric, errors="coerce")
+    require(bool(numbers.notna().all(axis=None)), f"{path}: must hold a number for every month, but does not.")
+    values = numbers.to_numpy(float)
     values = np.where(np.isin(table.index, TWO_SIDED)[:, None], 0.5 * values, values)
     return pd.DataFrame(np.maximum(values, LEAST_LEAF_AREA), index=table.index, columns=range(1, 13))
 

@@ -30,20 +30,23 @@ def write(domain: xr.Dataset, upstream_area: np.ndarray, folder: pathlib.Path, t
         InputError: If matplotlib is not installed.
     """
     plotting.require_matplotlib()
+    from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure
 
     active = domain.active.values > 0
     step = -(-max(active.shape) // LONGEST_SIDE)
     x, y = domain.x.values / 1e3, domain.y.values / 1e3
-    extent = (x.min(), x.max(), y.min(), y.max())
     up = "upper" if y[0] > y[-1] else "lower"
 
     def field(name: str) -> np.ndarray:
         return np.where(active, domain[name].values, np.nan) if name in domain else np.full(active.shape, np.nan)
 
-    figure = Figure(figsize=(11, 11 * min(max(active.shape[0] / active.shape[1], 0.4), 1.6)), layout="constrained")
+    shape = min(max(active.shape[0] / active.shape[1], 0.4), 1.6)
+    figure = Figure(figsize=(11, 8.2 * shape + 1.8), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True, sharey=True)
+    half = abs(x[1] - x[0]) / 2 if x.size > 1 else 0.5
+    extent = (x.min() - half, x.max() + half, y.min() - half, y.max() + half)
     block = -(-max(active.shape) // NETWORK_SIDE)
     area = np.log10(_largest(np.nan_to_num(upstream_area / 1e6, nan=0.0), block).clip(1e-3))
     area[_largest(active.astype(float), block) == 0.0] = np.nan
@@ -51,16 +54,23 @@ def write(domain: xr.Dataset, upstream_area: np.ndarray, folder: pathlib.Path, t
     water[field("glacier_fraction") > 0.2] = 1.0
     water[field("lake_index") > 0] = 2.0
     water[field("lake_patch") > 0] = 3.0
+    # the land half of the colours of terrain: low land is no water
+    relief = ListedColormap(colormaps["terrain"](np.linspace(0.25, 1.0, 256)))
     drawn = [
-        (field("surface_altitude")[::step, ::step], "terrain", "altitude, m", (None, None)),
-        (area, "Blues", "upstream area, log10 of km2", (np.nanmedian(area), None)),
-        (water[::step, ::step], ListedColormap(["#d9d4c5", "#b8e0ee", "#5b8fd6", "#123a8c"]), "", (-0.5, 3.5)),
-        (field("clay_fraction")[::step, ::step], "YlOrBr", "clay in the soil, 1", (None, None)),
-    ]
-    for panel, (values, colours, label, (low, high)) in zip(panels.flat, drawn, strict=True):
+        ("altitude", field("surface_altitude")[::step, ::step], relief, "m", (None, None)),
+        ("rivers", area, "Blues", "upstream area, log10 of km2", (np.nanmedian(area), None)),
+        ("standing water and ice", water[::step, ::step],
+         ListedColormap(["#d9d4c5", "#b8e0ee", "#5b8fd6", "#123a8c"]), "", (-0.5, 3.5)),
+        ("soil", field("clay_fraction")[::step, ::step], "YlOrBr", "part of clay", (None, None)),
+    ]  # fmt: skip
+    for panel, (name, values, colours, label, (low, high)) in zip(panels.flat, drawn, strict=True):
         panel.set_facecolor(OUT)
+        panel.set_title(name)
         if not np.isfinite(values).any():
-            panel.text(0.5, 0.5, f"no data: {label}", ha="center", transform=panel.transAxes)
+            panel.imshow(np.where(active, 1.0, np.nan)[::step, ::step], cmap=ListedColormap(["#d9d4c5"]),
+                         extent=extent, origin=up, interpolation="nearest")  # fmt: skip
+            note = dict(ha="center", va="center", transform=panel.transAxes)
+            panel.text(0.5, 0.5, "not in the data:\nthe model's default", **note)
             continue
         image = panel.imshow(
             values, cmap=colours, extent=extent, origin=up, vmin=low, vmax=high, interpolation="nearest"
@@ -108,8 +118,8 @@ def write_weather(files: list[pathlib.Path], folder: pathlib.Path, title: str) -
                 values = dataset[name].transpose("time", *axes).values * factor + offset
                 total[name] = total[name] + values.sum(axis=0, dtype=float)
                 series[name].append(pd.Series(values.mean(axis=(1, 2), dtype=float), time))
-    figure = Figure(figsize=(11, 9), layout="constrained")
-    panels = figure.subplots(3, 2)
+    figure = Figure(figsize=(11, 10), layout="constrained")
+    panels = figure.subplots(3, 2, height_ratios=(2, 1, 1))
     scale = 1e3 if axes[0] == "y" else 1.0
     half = (
         abs(across[-1] - across[0]) / max(across.size - 1, 1) / 2,
@@ -117,9 +127,10 @@ def write_weather(files: list[pathlib.Path], folder: pathlib.Path, title: str) -
     )
     edges = (across.min() - half[0], across.max() + half[0], down.min() - half[1], down.max() + half[1])
     extent = tuple(edge / scale for edge in edges)
+    ratio = 1.0 if axes[0] == "y" else 1.0 / max(np.cos(np.deg2rad(down.mean())), 0.1)
     for panel, name, colours in zip(panels[0], wanted, ("YlGnBu", "RdYlBu_r"), strict=False):
         image = panel.imshow(
-            np.asarray(total[name]) / count, cmap=colours, extent=extent, interpolation="nearest", aspect="auto",
+            np.asarray(total[name]) / count, cmap=colours, extent=extent, interpolation="nearest", aspect=ratio,
             origin="upper" if down[0] > down[-1] else "lower",
         )  # fmt: skip
         label = f"mean {name.replace('_', ' ')}, {wanted[name][2]}"

@@ -42,11 +42,24 @@ import xarray as xr
 from chase_jax.checks import require
 from chase_jax.io import inputs, store
 from chase_jax.signatures.attributes import climate_predictors
-from data_prep import by_hand, channels, completion, hydrography, landcover, outputs, rasters, relief, soil, weather
+from data_prep import (
+    by_hand,
+    channels,
+    completion,
+    hydrography,
+    landcover,
+    outputs,
+    rasters,
+    rawfiles,
+    relief,
+    soil,
+    weather,
+)
 
 CRS = "EPSG:3035"
 RESOLUTION = 1000.0  # m
 PERIOD = ("1989-01-01", "1993-12-31")
+RECORD = ("1990-01-01", "1993-12-31")  # of the gauge
 GAUGE, GAUGE_NAME = "00398", "Moselle at Perl"
 SHORTWAVE_FACTOR = 0.145  # K-1/2, see above
 YEAR = weather.SECONDS_PER_DAY * weather.DAYS_PER_YEAR  # s
@@ -105,28 +118,28 @@ def read_weather(source: pathlib.Path) -> xr.Dataset:
         source: The folder `moselle`.
     """
     meteo, time = source / "meteo", pd.date_range(*PERIOD)
-    header = dict(line.split() for line in (meteo / "pre" / "header.txt").read_text().splitlines() if line.strip())
-    size, west, south = (float(header[key]) for key in ("cellsize", "xllcorner", "yllcorner"))
+    header = rasters.ascii_header(meteo / "pre" / "header.txt")
+    size, west, south = (header[key] for key in ("cellsize", "xllcorner", "yllcorner"))
     x = west + (np.arange(int(header["ncols"])) + 0.5) * size
     y = south + (int(header["nrows"]) - np.arange(int(header["nrows"])) - 0.5) * size
 
-    def read(file: str, variable: str) -> np.ndarray:
-        with xr.open_dataset(meteo / file) as dataset:
-            days = dataset.time.values.astype("datetime64[D]")
-            require(np.array_equal(days, time.values.astype("datetime64[D]")), f"{meteo / file}: not {PERIOD}.")
-            values = dataset[variable].values.astype(float)
+    def read(file: str, variable: str, unit: str) -> np.ndarray:
+        dataset = rawfiles.read_variables(meteo / file, {variable: unit, "time": ""})
+        days = dataset.time.values.astype("datetime64[D]")
+        require(np.array_equal(days, time.values.astype("datetime64[D]")), f"{meteo / file}: not {PERIOD}.")
+        values = dataset[variable].values.astype(float)
         require(values.shape[1:] == (y.size, x.size), f"{meteo / file}: the grid is not that of header.txt.")
         return rasters.fill_nearest(values)
 
     day = time.day_of_year.to_numpy()[:, None, None]
-    with xr.open_dataset(source / "latlon" / "latlon_1.nc") as geography:
-        top = weather.extraterrestrial_radiation(geography["lat"].values, day)
-    temperature = read("tavg/tavg.nc", "tavg") + 273.15
-    demand = read("pet/pet.nc", "pet") / weather.SECONDS_PER_DAY
+    geography = rawfiles.read_variables(source / "latlon" / "latlon_1.nc", {"lat": "degrees_north"})
+    top = weather.extraterrestrial_radiation(geography["lat"].values, day)
+    temperature = read("tavg/tavg.nc", "tavg", "degC") + 273.15
+    demand = read("pet/pet.nc", "pet", "mm d-1") / weather.SECONDS_PER_DAY
     spread = weather.diurnal_range_from_evapotranspiration(demand, temperature, top)
     lowest = temperature - 0.5 * spread
 
-    other_excess = weather.dew_point(read("eabs.nc", "eabs")) - (read("tmin.nc", "tmin") + 273.15)
+    other_excess = weather.dew_point(read("eabs.nc", "eabs", "Pa")) - (read("tmin.nc", "tmin", "degC") + 273.15)
     month = time.month.to_numpy()
     offset = np.array([other_excess[month == number].mean() for number in range(1, 13)])[month - 1][:, None, None]
     vapor = weather.vapor_pressure(np.minimum(lowest + offset, temperature))
@@ -134,14 +147,14 @@ def read_weather(source: pathlib.Path) -> xr.Dataset:
     altitude = rasters.fill_nearest(rasters.block_mean(terrain.values, round(size / terrain.cell_size)))
     pressure = np.broadcast_to(weather.standard_pressure(altitude), temperature.shape)
     fields = {
-        "precipitation": read("pre/pre.nc", "pre") / weather.SECONDS_PER_DAY,
+        "precipitation": read("pre/pre.nc", "pre", "mm d-1") / weather.SECONDS_PER_DAY,
         "air_temperature": temperature,
         "air_temperature_min": lowest,
         "air_temperature_max": temperature + 0.5 * spread,
         "shortwave_down": weather.shortwave_from_diurnal_range(spread, top, SHORTWAVE_FACTOR),
         "specific_humidity": weather.specific_humidity(vapor, pressure),
         "air_pressure": pressure,
-        "wind_speed": read("windspeed.nc", "windspeed"),
+        "wind_speed": read("windspeed.nc", "windspeed", "m s-1"),
         "potential_evapotranspiration": demand,
         "surface_altitude": altitude,
     }
@@ -180,7 +193,11 @@ def read_network(source: pathlib.Path) -> Network:
     area, corrections = (terrain.cell_size / 1e3) ** 2, hydrography.Corrections()
     inside = np.isfinite(codes.values)
     direction = hydrography.repair(np.nan_to_num(codes.values), inside, terrain.values, corrections, area)
-    outlet = int(np.flatnonzero(gauges.values == int(GAUGE))[0])
+    same = terrain.values.shape == codes.values.shape == gauges.values.shape
+    require(same, f"{source / 'morph'}: dem.asc, fdir.asc and idgauges.asc must lie on one grid, but do not.")
+    at_gauge = np.flatnonzero(gauges.values == int(GAUGE))
+    require(at_gauge.size > 0, f"{source / 'morph' / 'idgauges.asc'}: does not hold the gauge {int(GAUGE)}.")
+    outlet = int(at_gauge[0])
     inside &= hydrography.catchment(hydrography.receivers(direction), outlet).reshape(inside.shape)
     return Network(direction, inside, outlet, terrain, area, corrections)
 
@@ -270,10 +287,10 @@ def build_domain(
 
 def read_discharge(path: pathlib.Path) -> tuple[pd.DatetimeIndex, np.ndarray]:
     """Days and daily mean discharge (m3 s-1, NaN where missing) of a gauge file of mHM."""
-    require(path.is_file(), f"{path}: is missing; check `data.root`.")
-    table = np.loadtxt(path, skiprows=5)
-    time = pd.DatetimeIndex([pd.Timestamp(int(a), int(b), int(c)) for a, b, c in table[:, :3]])
-    require(len(time) == (time[-1] - time[0]).days + 1, f"{path}: a day is missing or doubled.")
+    table = rawfiles.read_numbers(path, 5)
+    require(table.shape[1] == 6, f"{path}: must have six columns, but has {table.shape[1]}.")
+    told = [f"{a:.0f}-{b:.0f}-{c:.0f}" for a, b, c in table[:, :3]]
+    time = rawfiles.days(path, told, "%Y-%m-%d", RECORD)
     return time, np.where(table[:, 5] < 0, np.nan, table[:, 5])
 
 

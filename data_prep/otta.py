@@ -22,7 +22,7 @@ import numpy as np
 import xarray as xr
 
 from chase_jax.checks import require
-from data_prep import by_hand, hydrography, lakes, outputs, rasters
+from data_prep import by_hand, hydrography, lakes, outputs, rasters, rawfiles
 
 CRS = "EPSG:25833"
 SIZE = 1000.0  # m
@@ -68,8 +68,8 @@ def build_domain(
         require(found.values.shape == shape, f"{source / name}: must have {shape} cells, but has {found.values.shape}.")
         return found.values
 
-    def layer(name: str, variable: str) -> np.ndarray:
-        return rasters.read_netcdf(source / name, variable, shape)
+    def layer(name: str, variable: str, unit: str = "") -> np.ndarray:
+        return rasters.read_netcdf(source / name, variable, shape, unit)
 
     area = layer("topo/cellarea.nc", "cellarea")
     active = (terrain.values > 0.0) & (area > 0.0)
@@ -82,7 +82,7 @@ def build_domain(
     number = np.nan_to_num(layer(f"{folder}/lakeresID.nc", "lakeresID")).astype(int)
     lake, dropped = lakes.connected(number, active)
     direction, exits = lakes.drain(direction, lake, corrections, 1.0)
-    whole = layer(f"{folder}/lakeresArea.nc", "lakeresArea")  # km2
+    whole = layer(f"{folder}/lakeresArea.nc", "lakeresArea", "km2")
     volume = layer(f"{folder}/lakeresVolRes.nc", "lakeresVolRes")  # 1e6 m3, whatever is declared
     depth = np.where((lake > 0) & (whole > 0), volume / np.maximum(whole, 1e-6), 0.0)
     believed = (depth > 0.0) & (depth <= DEEPEST)
@@ -90,8 +90,8 @@ def build_domain(
 
     receiver = hydrography.receivers(direction)
     upstream = hydrography.accumulate(receiver, np.where(active, SIZE**2, 0.0).ravel()).reshape(shape)
-    length = np.maximum(layer("routing/kinematic/chanleng.nc", "chanleng"), 0.5 * SIZE)
-    channel_depth = layer("routing/kinematic/chanbnkf2.nc", "chanbnkf")
+    length = np.maximum(layer("routing/kinematic/chanleng.nc", "chanleng", "m"), 0.5 * SIZE)
+    channel_depth = layer("routing/kinematic/chanbnkf2.nc", "chanbnkf", "m")
     lowest = np.where(active, np.minimum(grid("topo/demmin.tif"), terrain.values), np.nan)
     profile = hydrography.river_profile(receiver, lowest.ravel(), upstream.ravel() / 1e6, length.ravel())
     profile = profile.reshape(shape)
@@ -111,7 +111,7 @@ def build_domain(
         "lake_sill_altitude": np.where(patch, level, np.nan),
         "glacier_fraction": np.where(lake > 0, 0.0, np.clip(np.nan_to_num(ice), 0.0, 1.0)),
         "specific_yield": np.maximum(np.nan_to_num(grid("groundwater/specif_yield.tif")), LEAST_YIELD),
-        "channel_width": layer("routing/kinematic/chanbw2.nc", "chanbw"),
+        "channel_width": layer("routing/kinematic/chanbw2.nc", "chanbw", "m"),
         "channel_depth": channel_depth,
         "channel_length": length,
         "channel_bed_altitude": profile - channel_depth,
@@ -140,10 +140,9 @@ def layer_at(path: pathlib.Path, variable: str, year: int, shape: tuple[int, int
     Raises:
         InputError: If the file, the variable or the year is missing.
     """
-    with rasters.open_netcdf(path) as dataset:
-        require(variable in dataset, f"{path}: variable {variable}: is missing.")
-        years = dataset.time.dt.year.values
-        require(year in years, f"{path}: holds {years.min()} to {years.max()}, but not {year}.")
-        values = dataset[variable].values[int(np.flatnonzero(years == year)[0])].astype(float)
+    dataset = rawfiles.read_variables(path, {variable: "", "time": ""})
+    years = dataset.time.dt.year.values
+    require(year in years, f"{path}: holds {years.min()} to {years.max()}, but not {year}.")
+    values = dataset[variable].values[int(np.flatnonzero(years == year)[0])].astype(float)
     require(values.shape == shape, f"{path}: must have {shape} cells, but has {values.shape}.")
     return values

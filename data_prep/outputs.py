@@ -118,8 +118,13 @@ def write_domain(domain: xr.Dataset, account: Account) -> dict[str, pathlib.Path
     Raises:
         InputError: If the model would not accept the domain.
     """
-    store.write_dataset(domain, account.target / DOMAIN, account.title)
-    return describe_domain(account)
+    path = account.target / DOMAIN
+    store.write_dataset(domain, path, account.title)
+    try:
+        return describe_domain(account)
+    except InputError:
+        path.unlink(missing_ok=True)  # what the model would not read is not left as if it were whole
+        raise
 
 
 def describe_domain(account: Account) -> dict[str, pathlib.Path]:

@@ -14,7 +14,10 @@ import xarray as xr
 
 from chase_jax.checks import InputError, require
 from chase_jax.io import store
+from data_prep import rawfiles
 
+ASCII_HEADER = ("ncols", "nrows", "xllcorner", "yllcorner", "cellsize", "nodata_value")
+PCRASTER_HEADER = 256  # bytes
 EARTH_RADIUS = 6.371e6  # m, of the sphere with the Earth's area
 
 
@@ -41,22 +44,34 @@ def read_ascii_grid(path: pathlib.Path) -> AsciiGrid:
     Raises:
         InputError: If the file is missing or its header is not complete.
     """
-    require(path.is_file(), f"{path}: is missing; check `data.root`.")
-    with path.open(encoding="ascii") as stream:
-        lines = [stream.readline().split() for _ in range(6)]
-    header = {line[0].lower(): float(line[1]) for line in lines if len(line) == 2}
-    try:
-        rows, columns, size = int(header["nrows"]), int(header["ncols"]), header["cellsize"]
-        west, south, missing = header["xllcorner"], header["yllcorner"], header["nodata_value"]
-    except KeyError as error:
-        raise InputError(f"{path}: the header lacks {error}; an ESRI ASCII grid has six header lines.") from None
-    values = np.loadtxt(path, skiprows=6)
+    header = ascii_header(path)
+    rows, columns, size = int(header["nrows"]), int(header["ncols"]), header["cellsize"]
+    west, south, missing = header["xllcorner"], header["yllcorner"], header["nodata_value"]
+    values = rawfiles.read_numbers(path, len(ASCII_HEADER))
     require(
         values.shape == (rows, columns), f"{path}: holds {values.shape} values, but its header says {rows, columns}."
     )
     x = west + (np.arange(columns) + 0.5) * size
     y = south + (rows - np.arange(rows) - 0.5) * size
     return AsciiGrid(np.where(values == missing, np.nan, values), x, y, size)
+
+
+def ascii_header(path: pathlib.Path) -> dict[str, float]:
+    """The header of an ESRI ASCII grid, its keys in small letters.
+
+    Raises:
+        InputError: If the file is missing or its header is not complete.
+    """
+    rawfiles.require_file(path)
+    try:
+        with path.open(encoding="ascii") as stream:
+            lines = [stream.readline().split() for _ in ASCII_HEADER]
+        header = {line[0].lower(): float(line[1]) for line in lines if len(line) == 2}
+    except (OSError, ValueError):
+        header = {}
+    lacking = [key for key in ASCII_HEADER if key not in header]
+    require(not lacking, f"{path}: the header lacks {', '.join(lacking)}; an ESRI ASCII grid has six header lines.")
+    return header
 
 
 def blocks(values: np.ndarray, factor: int) -> np.ndarray:
@@ -181,6 +196,10 @@ def read_geotiff(path: pathlib.Path, band: int = 1, part: tuple[slice, slice] | 
         with warnings.catch_warnings(), rasterio.open(path) as file:
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
             window = None if part is None else rasterio.windows.Window.from_slices(*part)
+            if file.driver == "PCRaster":  # GDAL reads zeros beyond the end of such a file
+                whole = PCRASTER_HEADER + file.width * file.height * np.dtype(file.dtypes[band - 1]).itemsize
+                size = path.stat().st_size
+                require(size >= whole, f"{path}: is cut off, {whole - size} bytes are missing; get the file again.")
             stored = file.read(band, masked=True, window=window)
             scale, offset = file.scales[band - 1], file.offsets[band - 1]
             down, right = (0, 0) if part is None else (part[0].start, part[1].start)
@@ -247,24 +266,22 @@ def open_netcdf(path: pathlib.Path) -> xr.Dataset:
     return store.open_dataset(path)
 
 
-def read_netcdf(path: pathlib.Path, variable: str, shape: tuple[int, int]) -> np.ndarray:
+def read_netcdf(path: pathlib.Path, variable: str, shape: tuple[int, int], unit: str = "") -> np.ndarray:
     """A map (row, column) of a netCDF file, NaN where missing, the first row northernmost.
 
     Args:
         path: The file.
         variable: Name of the variable.
         shape: Rows and columns it must have.
+        unit: Unit that the file must tell; none if empty.
 
     Raises:
-        InputError: If file or variable is missing or the shape is another.
+        InputError: If file or variable is missing or cannot be read, or the shape or the unit is another.
     """
-    with open_netcdf(path) as dataset:
-        held = ", ".join(map(str, dataset.data_vars))
-        require(variable in dataset, f"{path}: variable {variable}: is missing; the file holds {held}.")
-        array = dataset[variable]
-        require(array.shape == shape, f"{path}: variable {variable}: must have {shape} cells, but has {array.shape}.")
-        rising = bool(array[array.dims[0]][0] < array[array.dims[0]][-1]) if array.dims[0] in array.coords else False
-        values = array.values.astype(float)
+    array = rawfiles.read_variables(path, {variable: unit})[variable]
+    require(array.shape == shape, f"{path}: variable {variable}: must have {shape} cells, but has {array.shape}.")
+    rising = bool(array[array.dims[0]][0] < array[array.dims[0]][-1]) if array.dims[0] in array.coords else False
+    values = array.values.astype(float)
     return values[::-1] if rising else values
 
 

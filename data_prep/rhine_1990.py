@@ -29,12 +29,17 @@ from chase_jax.checks import require
 from chase_jax.domain import channels
 from chase_jax.io import inputs, store
 from chase_jax.signatures.attributes import climate_predictors
-from data_prep import by_hand, completion, hydrography, outputs, rasters, weather
+from data_prep import by_hand, completion, hydrography, outputs, rasters, rawfiles, weather
 from data_prep.landcover import LEAST_LEAF_AREA
 
 CRS = "EPSG:3035"
 SIZE = 8000.0  # m
 FIRST_DAY = "1989-12-30"  # of step 0
+STEPS = 367
+WANTED = (
+    "wflow_ldd", "wflow_dem", "wflow_demmin", "wflow_outlet", "wflow_gauges", "RiverWidth", "GlacierFrac", "LAI",
+    "prcp", "temp", "pet", "lat", "lon",
+)  # fmt: skip
 GAUGES = {6: "Rhine at Lobith"}  # the number of the outlet; the source names no others
 
 
@@ -68,18 +73,20 @@ def prepare(
     """
     path, target = pathlib.Path(data_root) / "rhine_1990" / "wflow_rhine_sbm.nc", pathlib.Path(output_directory)
     paths = {"forcing": target / "forcing.nc", "gauges": target / "gauges.csv"}
-    with rasters.open_netcdf(path) as raw:
-        progress("domain: network to 8 km")
-        source, corrections = read_network(raw)
-        block, x, y = blocks_of(source)
-        coarse, unit = upscale(source, block, (y.size, x.size), corrections)
-        coarse = by_hand.apply_to(mended, coarse, x, y, CRS, corrections, SIZE**2 / 1e6)
-        progress("weather: reading and completing")
-        forcing, means = read_weather(raw, block, x, y)
-        store.write_dataset(forcing, paths["forcing"], "Rhine above Lobith: weather of 1990")
-        areas = areas_of(source, coarse, unit)
-        fields, report = build_fields(raw, source, coarse, areas, block)
-        gauges = find_gauges(raw, source, areas, block, x, y)
+    raw = rawfiles.read_variables(path, dict.fromkeys(WANTED, ""))
+    days = raw.sizes["step"]
+    require(days == STEPS, f"{path}: must have {STEPS} steps, but has {days}; {rawfiles.ADVICE}.")
+    progress("domain: network to 8 km")
+    source, corrections = read_network(raw)
+    block, x, y = blocks_of(source)
+    coarse, unit = upscale(source, block, (y.size, x.size), corrections)
+    coarse = by_hand.apply_to(mended, coarse, x, y, CRS, corrections, SIZE**2 / 1e6)
+    progress("weather: reading and completing")
+    forcing, means = read_weather(raw, block, x, y)
+    store.write_dataset(forcing, paths["forcing"], "Rhine above Lobith: weather of 1990")
+    areas = areas_of(source, coarse, unit)
+    fields, report = build_fields(raw, source, coarse, areas, block)
+    gauges = find_gauges(raw, source, areas, block, x, y)
     inputs.write_gauges(paths["gauges"], gauges)
     domain = outputs.domain_dataset(fields | means, x, y, CRS)
     domain["cell_area"].attrs["comment"] = "Area of the source cells that drain to the river within the cell"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from chase_jax.checks import require
+from data_prep import rawfiles
 
 
 def read_horizons(path: pathlib.Path) -> pd.DataFrame:
@@ -16,9 +17,9 @@ def read_horizons(path: pathlib.Path) -> pd.DataFrame:
     Raises:
         InputError: If the file is missing or the texture of a horizon does not add up.
     """
-    require(path.is_file(), f"{path}: is missing; check `data.root`.")
     columns = ["class", "horizon", "upper", "lower", "clay", "sand", "bulk_density"]
-    table = pd.read_csv(path, sep=r"\s+", skiprows=2, names=columns, usecols=range(7))
+    table = rawfiles.read_table(path, sep=r"\s+", skiprows=2, names=columns, usecols=range(7))
+    table = pd.DataFrame({name: rawfiles.column(path, table, name) for name in columns}).astype({"class": int})
     bad = table[(table.clay + table.sand > 100.5) | (table.clay < 0) | (table.sand < 0) | (table.lower <= table.upper)]
     place = "" if bad.empty else f"class {bad['class'].iloc[0]}"
     require(bad.empty, f"{path}: clay and sand must lie between 0 and 100 % together, but do not in {place}.")
@@ -44,6 +45,7 @@ def map_texture(classes: np.ndarray, texture: pd.DataFrame) -> tuple[np.ndarray,
         InputError: If a class is not in the table.
     """
     unknown = set(np.unique(classes[np.isfinite(classes)]).astype(int)) - set(texture.index)
-    require(not unknown, f"Argument `classes` must hold classes of the table, but {sorted(unknown)} are not in it.")
+    told = [int(number) for number in sorted(unknown)]
+    require(not unknown, f"Argument `classes` must hold classes of the table of soils, but {told} are not in it.")
     rows = texture.reindex(np.nan_to_num(classes, nan=-1).astype(int).ravel())
     return rows.sand.to_numpy().reshape(classes.shape), rows.clay.to_numpy().reshape(classes.shape)

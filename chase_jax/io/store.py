@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 
 from chase_jax.checks import InputError, require
-from chase_jax.io import units
+from chase_jax.io import netcdf_classic, units
 from chase_jax.variables import VARIABLES, Variable
 
 CONVENTIONS = "CF-1.11"
@@ -59,10 +59,14 @@ def open_dataset(path: pathlib.Path) -> xr.Dataset:
         except ImportError:
             raise InputError(f"{path}: reading Zarr needs an extra: pip install 'chase_jax[zarr]'.") from None
     try:
+        lacking = 0 if path.is_dir() else netcdf_classic.missing_bytes(path)
+        require(lacking == 0, f"{path}: is cut off, {lacking} bytes are missing; get or write it again.")
         return xr.open_dataset(path, engine="zarr" if is_zarr else "netcdf4", decode_timedelta=False)
+    except InputError:
+        raise
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        kind = "Zarr folder" if is_zarr else "netCDF-4 file"
+        kind = "Zarr folder" if is_zarr else "netCDF file"
         raise InputError(f"{path}: cannot be read as a {kind} ({reason}); write it again.") from None
 
 

@@ -128,7 +128,7 @@ def test_domain_with_soil_of_more_than_all(tmp_path, capsys):
 def test_file_that_is_no_netcdf(text, tmp_path, capsys):
     words = small_case.write(tmp_path)
     (tmp_path / "domain.nc").write_bytes(text)
-    assert "domain.nc: cannot be read as a netCDF-4 file" in refused(capsys, tmp_path, words)
+    assert "domain.nc: cannot be read as a netCDF file" in refused(capsys, tmp_path, words)
 
 
 @pytest.mark.parametrize("key", ["domain", "forcing", "gauges", "observations", "parameters", "initial"])

@@ -50,6 +50,37 @@ def test_dataset_comes_back_with_cf_attributes(tmp_path, suffix):
         assert back.attrs["Conventions"] == "CF-1.11"
 
 
+@pytest.mark.parametrize("form", ["NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF3_64BIT_DATA"])
+@pytest.mark.parametrize("unlimited", [True, False])
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_classic_file_that_is_cut_off_is_refused(tmp_path, form, unlimited, others):
+    """The library reads zeros beyond its end; the length of a whole file is known to the byte."""
+    netCDF4 = pytest.importorskip("netCDF4")
+    path = tmp_path / "a.nc"
+    with netCDF4.Dataset(path, "w", format=form) as file:
+        file.history = "x" * 80_000  # a header of more than one part
+        file.createDimension("time", None if unlimited else 5)
+        file.createDimension("place", 3)
+        file.createVariable("still", "f4", ("place",))[:] = 1.0
+        for number in range(others):
+            file.createVariable(f"other{number}", "i1", ("time", "place"))[:] = np.ones((5, 3))
+        file.createVariable("rain", "i2", ("time", "place"))[:] = np.ones((5, 3))
+    with store.open_dataset(path) as back:
+        assert (back["rain"].values == 1).all()
+    whole = path.read_bytes()
+    end = whole.rfind(b"\x00\x01") + 2  # past the last value, before what pads
+    for lost in (1, 2, 9, 25):
+        path.write_bytes(whole[: end - lost])
+        with pytest.raises(
+            InputError, match=r"a\.nc: is cut off, \d+ bytes are missing; get or write it again"
+        ) as told:
+            store.open_dataset(path)
+        assert int(str(told.value).split("off, ")[1].split()[0]) == lost
+    path.write_bytes(whole[:200])
+    with pytest.raises(InputError, match=r"a\.nc: cannot be read as a netCDF file \(its header is cut off"):
+        store.open_dataset(path)
+
+
 def test_writing_twice_gives_the_same_bytes(tmp_path):
     for name in ("a.nc", "b.nc"):
         store.write_dataset(small_case.domain_dataset(), tmp_path / name, "A title")
