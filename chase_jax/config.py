@@ -226,6 +226,9 @@ class China:
     resolution: float = key(1000.0, "width of a cell, m", low=100, high=20_000)
     legend: str = key("usgs", "legend of the land cover", ("usgs", "igbp", "esa_cci", "esa_worldcover"))
     patch_area: float = key(5.0, "area from which lakes are solved in two dimensions, km2", low=0)
+    record_start: str | None = key(None, "first day of the records by which gauges are screened; empty: the file's")
+    record_end: str | None = key(None, "last day of these records, ISO; empty: the file's")
+    least_years: int = key(5, "complete years of record that a gauge needs", low=0)
 
 
 @dataclasses.dataclass

@@ -18,6 +18,9 @@ r"""A region of China from the sources of Dong et al. (2026), whatever of them i
 | ERA5-Land | all other weather | `era5_land/*.nc*` | no weather |
 | GLEAM | potential evapotranspiration | `gleam/Ep_*.nc*` | that of wet ground under the weather |
 | gauges | places of gauges | `gauges.csv` | no gauges |
+| | their records, by which some are dropped | `observations.nc`, see :mod:`data_prep.screening` | all are kept |
+| reservoirs | the degree of regulation | `reservoirs.csv` beside them | none |
+| withdrawals | the part of the flow | `withdrawals.csv` beside them | none |
 
 Folders are those within `china.folder`, or `china` in `data.root`. What is missing is told, one line each, with where
 to get it. What is done with them, as in the paper: an equal-area grid about the middle of the region; drainage and
@@ -42,7 +45,7 @@ import xarray as xr
 
 from chase_jax.checks import InputError, require, require_choice
 from chase_jax.domain.grid import Grid
-from chase_jax.io import gauge_store, inputs
+from chase_jax.io import gauge_store, inputs, store
 from chase_jax.signatures.attributes import climate_predictors
 from data_prep import (
     by_hand,
@@ -57,6 +60,7 @@ from data_prep import (
     rasters,
     reanalysis,
     relief,
+    screening,
     vectors,
     weather,
 )
@@ -133,6 +137,9 @@ def prepare(
     resolution: float = 1000.0,
     legend: str = "usgs",
     patch_area: float = lakes.SMALLEST_PATCH / 1e6,
+    record_start: str | None = None,
+    record_end: str | None = None,
+    least_years: int = 5,
 ) -> dict[str, pathlib.Path]:
     """Write domain.nc, and forcing_YEAR.nc and gauges.csv where there are data for them, reports and a figure.
 
@@ -149,6 +156,9 @@ def prepare(
         resolution: Width of a cell, m.
         legend: Legend of the land cover, see :mod:`data_prep.legends`.
         patch_area: Area from which lakes are solved in two dimensions, km2.
+        record_start: First day of the records by which gauges are screened, ISO; that of the file if None.
+        record_end: Last day, ISO.
+        least_years: Complete years that a gauge needs.
 
     Returns:
         Path of every file by its role.
@@ -190,10 +200,25 @@ def prepare(
             hydrography.receivers(fields["flow_direction"]), np.where(fields["active"], grid.size**2, 0.0).ravel()
         ).reshape(grid.shape)
         rows, lines = snap_gauges(source / GAUGES, place, coarse, upstream)
-        paths["gauges"] = target / "gauges.csv"
-        target.mkdir(parents=True, exist_ok=True)
-        inputs.write_gauges(paths["gauges"], rows)
         told += lines
+        target.mkdir(parents=True, exist_ok=True)
+        if (source / screening.OBSERVED).is_file():
+            whole = Grid(grid.x, grid.y, pyproj.CRS.from_user_input(grid.crs).to_cf())
+            network = screening.Network(
+                whole, fields["active"], hydrography.receivers(fields["flow_direction"]), upstream * fields["active"]
+            )
+            found = screening.of_folder(source, rows, network, (record_start, record_end), least_years)
+            told += found.told
+            store.write_text(found.table.to_csv(index=False, float_format="%.6g"), target / screening.TABLE)
+            rows = [row for row, kept in zip(rows, found.table.kept, strict=True) if kept]
+            if found.observed is not None:
+                paths["observations"] = target / screening.OBSERVED
+                store.write_dataset(found.observed, paths["observations"], "Gauges of natural flow")
+        if rows:
+            paths["gauges"] = target / GAUGES
+            inputs.write_gauges(paths["gauges"], rows)
+        else:
+            (target / GAUGES).unlink(missing_ok=True)  # of an earlier time
     domain = outputs.domain_dataset(fields, grid.x, grid.y, grid.crs)
     text = "\n".join([report, *told, *lacking])
     title = f"Region of China, {resolution / 1e3:g} km"
@@ -525,7 +550,10 @@ def snap_gauges(
     for own, name, cell, area in zip(gauges.gauge_id, gauges.name, gauges.cell, gauges.area, strict=True):
         row, column = int(rows[cell]), int(columns[cell])
         if np.isfinite(area):
-            row, column = hydrography.snap(upstream * coarse.active, row, column, float(area), FARTHEST_SNAP)
+            try:
+                row, column = hydrography.snap(upstream * coarse.active, row, column, float(area), FARTHEST_SNAP)
+            except InputError as error:
+                raise InputError(f"{path}: gauge {own}: {error}") from None
         told = upstream[row, column] / 1e6
         against = f", stated {area / 1e6:.0f} km2 ({told * 1e6 / area - 1.0:+.1%})" if np.isfinite(area) else ""
         fine = place.land.exit_upstream

@@ -30,6 +30,7 @@ HOURS = 24
 OCEAN, INLAND = (247, -9), (255, -1)  # codes of MERIT Hydro, by the type of its files
 UNDEFINED = 1e19  # from here on values are those that netCDF writes where nothing was written
 PACKED = 1e-4  # 1, of a largest value, that packing may add to it
+FALL = 0.01  # 1, of the largest value, that packing may let a sum since midnight fall
 NEAR = 1e-3  # from the number that stands for missing, which single precision may have rounded
 MOST_MONTHS, MOST_DAYS = 12, 366  # numbers of calendar months and of days of the year
 
@@ -95,6 +96,7 @@ def read_pixels(
     values = raster.values * factor + offset
     if "missing" in entry:
         values[np.abs(values - entry["missing"]) < NEAR] = np.nan
+    _require_most(path, "band 1", values, entry)
     return xr.DataArray(values, {"lat": raster.y, "lon": raster.x}, ("lat", "lon"))
 
 
@@ -165,14 +167,19 @@ def _from_netcdf(
     if "missing" in entry:
         values[np.abs(values - entry["missing"]) < NEAR] = np.nan
     values = np.where(np.abs(values) < UNDEFINED, values * factor + offset, np.nan)
+    _require_most(path, names[0], values, entry)
+    result = xr.DataArray(values, coordinates, [found[str(d)] for d in array.dims])
+    return result.transpose(*[axis for axis in ("time", "lat", "lon") if axis in wanted])
+
+
+def _require_most(path: pathlib.Path, name: str, values: np.ndarray, entry: dict[str, Any]) -> None:
+    """Require values to be no larger than such values can be."""
     largest, most = float(np.nanmax(values, initial=-np.inf)), entry.get("most", np.inf)
     require(
         largest <= most * (1.0 + PACKED),
-        f"{path}: variable {names[0]}: must be at most {most} ({entry['units']}), but reaches {largest:g}; state its "
+        f"{path}: variable {name}: must be at most {most} ({entry['units']}), but reaches {largest:g}; state its "
         "unit and its scale_factor in the file.",
     )
-    result = xr.DataArray(values, coordinates, [found[str(d)] for d in array.dims])
-    return result.transpose(*[axis for axis in ("time", "lat", "lon") if axis in wanted])
 
 
 def oriented(array: xr.DataArray, path: pathlib.Path) -> xr.DataArray:
@@ -206,7 +213,8 @@ def daily(array: xr.DataArray, kind: str) -> xr.DataArray:
         kind: "instant" or "accumulated".
 
     Raises:
-        InputError: If the stamps are neither hourly nor daily.
+        InputError: If the stamps are neither hourly nor daily, or hourly accumulations fall within a day, as sums of
+            single hours do.
     """
     require(kind in ("instant", "accumulated"), f"Argument `kind` must be instant or accumulated, but is {kind}.")
     time = pd.DatetimeIndex(array.time.values)
@@ -222,6 +230,10 @@ def daily(array: xr.DataArray, kind: str) -> xr.DataArray:
         full = [d for d, number in day.value_counts().sort_index().items() if number == HOURS]
         parts = [array.values[day == d].mean(axis=0) for d in full]
     else:
+        drop = np.diff(array.values, axis=0)[time.hour[1:] != 1] if not whole else np.zeros(0)
+        fall, largest = float(np.nanmin(drop, initial=0.0)), float(np.nanmax(array.values, initial=0.0))
+        message = f"Argument `array` {array.name}: must be summed from 00 UTC, but falls within a day."
+        require(fall >= -FALL * largest, message)
         ends = np.flatnonzero(time.hour == 0)
         full = [time[int(end)] - pd.Timedelta(days=1) for end in ends]
         parts = [array.values[end] / (HOURS * 3600.0) for end in ends]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chase_jax.checks import require
+from chase_jax.checks import InputError, require
 from data_prep import gridded, hydrography, rasters
 
 PARTS = {"dir": "flow_direction", "elv": "elevation", "upa": "upstream_area", "wth": "river_width"}
@@ -119,7 +119,10 @@ class Mosaic:
             slice(max(part.start - 1, 0), min(part.stop + 1, size))
             for part, size in zip((rows, columns), self.shape, strict=True)
         ]
-        direction, land = gridded.merit_directions(self.values("dir", around[0], around[1]))
+        try:
+            direction, land = gridded.merit_directions(self.values("dir", around[0], around[1]))
+        except InputError as error:
+            raise InputError(f"{self.folder}: tiles of dir: {error}") from None
         own = _moved(rows, around[0]), _moved(columns, around[1])
         return hydrography.open_ends(direction, land)[own], land[own]
 

@@ -22,7 +22,7 @@ import pyproj
 from chase_jax.checks import require
 from data_prep import hydrography, merit, rasters
 
-SIDE = 4096  # pixels
+SIDE = 2048  # pixels
 REACH = 3.5  # cells, from the exit of a cell to beyond its neighbours, whatever the angle between both grids
 SLOPE_RIM = 2  # pixels around a square, for slopes at its edge
 Window = tuple[slice, slice]

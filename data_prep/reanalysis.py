@@ -51,25 +51,33 @@ class Shelf:
     Attributes:
         source: Name in the catalog.
         holding: Files with their first and last stamp by quantity.
+        idle: Lines on files that hold nothing of the source.
     """
 
     source: str
     holding: dict[str, list[tuple[pathlib.Path, np.datetime64, np.datetime64]]]
+    idle: list[str]
 
     @classmethod
     def of(cls, source: str, paths: list[pathlib.Path]) -> Shelf:
         """Look into files. Arguments: source, a name of the catalog; paths, netCDF files."""
         holding: dict[str, list[tuple[pathlib.Path, np.datetime64, np.datetime64]]] = {}
+        idle = []
         for path in paths:
             with rasters.open_netcdf(path) as dataset:
+                before = sum(map(len, holding.values()))
                 axis = next((name for name in gridded.AXES["time"] if name in dataset.variables), None)
                 for quantity, entry in gridded.catalog()[source]["quantities"].items():
                     if any(name in dataset for name in entry["variables"]):
                         still = entry["kind"] == "static"
                         require(still or axis is not None, f"{path}: holds no axis of time.")
                         stamps = np.array(["NaT"], "M8[ns]") if still else dataset[axis].values
+                        require(stamps.size > 0, f"{path}: holds no time.")
                         holding.setdefault(quantity, []).append((path, stamps[0], stamps[-1]))
-        return cls(source, holding)
+                if sum(map(len, holding.values())) == before:
+                    held = ", ".join(map(str, dataset.data_vars)) or "no variable"
+                    idle.append(f"{path}: holds nothing that is read ({held})")
+        return cls(source, holding, idle)
 
     def days(self) -> pd.DatetimeIndex:
         """First to last day that any file has."""
@@ -121,6 +129,8 @@ def write(
     wide = (region[0] - REACH, region[1] + REACH, region[2] - REACH, region[3] + REACH)
     air = Shelf.of(ERA, era)
     wet = Shelf.of(RAIN, rain) if rain else air
+    for line in dict.fromkeys((*air.idle, *wet.idle)):
+        progress(line)
     require("air_temperature" in air.holding, f"{ERA}: no file holds t2m; the temperature cannot be replaced.")
     require("precipitation" in wet.holding, f"{wet.source}: no file holds precipitation; it cannot be replaced.")
     days = air.days().intersection(wet.days())

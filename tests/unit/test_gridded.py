@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pyproj
 import pytest
+import scipy.ndimage
+import scipy.spatial
 import xarray as xr
 
 from chase_jax.checks import InputError
@@ -184,3 +186,75 @@ def test_warping_keeps_a_plane_and_ends_with_its_source():
     longitude, latitude = pyproj.Transformer.from_crs(crs, 4326, always_xy=True).transform(east, north)
     np.testing.assert_allclose(found, 2.0 * latitude + 3.0 * longitude, atol=0.125 * 0.05 * 5.0)
     assert np.isnan(rasters.warp(plane, source, x + 2e5, -x, crs, "bilinear")).all()
+
+
+CRS = "+proj=laea +lat_0=30.5 +lon_0=100.5 +datum=WGS84 +units=m"
+
+
+def rough_map(seed=1, side=40):
+    """A map of 0.05 degree around the middle of the projection, rough over three points, and its file of GDAL."""
+    rasterio = pytest.importorskip("rasterio")
+    lat, lon = 31.5 - 0.05 * (np.arange(side) + 0.5), 99.5 + 0.05 * (np.arange(side) + 0.5)
+    noise = np.random.default_rng(seed).random((side // 4 + 1, side // 4 + 1))
+    row, column = np.meshgrid(np.arange(side) / 4, np.arange(side) / 4, indexing="ij")
+    smooth = scipy.ndimage.map_coordinates(noise, [row, column], order=1)
+    values = 1.0 + 2.0 * smooth + 0.5 * np.random.default_rng(seed + 1).random((side, side))
+    place = rasterio.Affine(0.05, 0, 99.5, 0, -0.05, 31.5)
+    return xr.DataArray(values, {"lat": lat, "lon": lon}, ("lat", "lon")), rasters.Raster(
+        values, lon, lat, place, "EPSG:4326"
+    )
+
+
+def test_areal_means_are_those_of_gdal_within_half_a_percent():
+    """Bilinear on 1 km, averaged over squares of 40 km and over all, against the areas that GDAL weighs."""
+    field, source = rough_map()
+    x = (np.arange(120) - 59.5) * 1000.0
+    own = gridded.onto(field, x, -x, CRS, pathlib.Path("map.nc"))
+    coarse = (np.arange(3) - 1.0) * 40_000.0
+    wanted = rasters.warp(field.values, source, coarse, -coarse, CRS, "average")
+    squares = own.reshape(3, 40, 3, 40).mean(axis=(1, 3))
+    assert np.abs(squares / wanted - 1.0).max() < 0.005
+    whole = rasters.warp(field.values, source, np.zeros(1), np.zeros(1), CRS, "average", size=120_000.0)
+    assert abs(own.mean() / whole[0, 0] - 1.0) < 0.005
+
+
+def test_means_of_fine_cells_are_those_of_gdal_within_half_a_percent():
+    """Pixels counted in the cells that their centers lie in, as altitudes are, against weights by area."""
+    rasterio = pytest.importorskip("rasterio")
+    side, step = 900, 1 / 1200
+    lat, lon = 30.9 - step * (np.arange(side) + 0.5), 100.1 + step * (np.arange(side) + 0.5)
+    ridges = np.add.outer(np.sin(np.arange(side) / 40), np.cos(np.arange(side) / 55))
+    values = 3000.0 + 400.0 * ridges + 50.0 * np.random.default_rng(0).random((side, side))
+    source = rasters.Raster(values, lon, lat, rasterio.Affine(step, 0, 100.1, 0, -step, 30.9), "EPSG:4326")
+    x = (np.arange(50) - 24.5) * 1000.0
+    wanted = rasters.warp(values, source, x, -x, CRS, "average")
+    east, north = pyproj.Transformer.from_crs(4326, CRS, always_xy=True).transform(*np.meshgrid(lon, lat))
+    row, column = np.floor((25_000.0 - north) / 1000.0).astype(int), np.floor((east + 25_000.0) / 1000.0).astype(int)
+    inside = (row >= 0) & (row < 50) & (column >= 0) & (column < 50)
+    block = np.where(inside, row * 50 + column, 2500).ravel()
+    own = rasters.means_of(values, block, 2501)[:2500].reshape(50, 50)
+    assert np.abs(own / wanted - 1.0).max() < 0.005
+    np.testing.assert_allclose(own.mean(), wanted.mean(), rtol=1e-4)
+
+
+def test_a_coast_is_filled_as_other_tools_fill_it():
+    """Points of the sea take the nearest known value, as SciPy finds it, and are interpolated as GDAL does."""
+    field, source = rough_map(side=24)
+    field = field.copy(data=np.round(field.values, 2) + 0.001 * np.arange(24)[:, None] + 0.0001 * np.arange(24))
+    row, column = np.indices((24, 24))
+    sea = (column - 17 + 3 * np.sin(row / 3) > 0) | ((row - 9) ** 2 + (column - 15) ** 2 < 4)
+    holed = field.copy(data=np.where(sea, np.nan, field.values))
+    x = (np.arange(40) - 39.5) * 1000.0 - 8000.0
+    y = 40_000.0 - np.arange(60) * 1000.0
+    own = gridded.onto(holed, x, y, CRS, pathlib.Path("map.nc"))
+    assert np.isfinite(own).all()
+    filled, known = rasters.fill_nearest(holed.values), np.argwhere(~sea)
+    tree = scipy.spatial.cKDTree(known)
+    for place in np.argwhere(sea):
+        distance, number = tree.query(place, k=6)
+        equal = known[number[distance < distance[0] + 1e-9]]
+        assert filled[tuple(place)] in field.values[tuple(equal.T)]
+    strips = [rasters.warp(filled, source, x[k : k + 5], y, CRS, "bilinear") for k in range(0, 40, 5)]
+    np.testing.assert_allclose(own, np.concatenate(strips, axis=1), atol=1e-6)
+    whole = [rasters.warp(holed.values, source, x[k : k + 5], y, CRS, "bilinear") for k in range(0, 40, 5)]
+    assert np.abs(own - np.concatenate(whole, axis=1))[10:50, 5:15].max() < 1e-6  # far from the sea all the same
