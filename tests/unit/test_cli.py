@@ -57,7 +57,10 @@ def test_overview_names_the_verbs(capsys):
         (("check", "output.grids=[runof]"), "did you mean runoff?"),
         (("check", "--config-name=x"), "unknown option --config-name"),
         (("check", "--experimental-rerun=x.pickle"), "unknown option"),
-        (("prepare", "recipe=nowhere"), "allowed are appenzell, china, china_like, moselle, nam_co, otta, rhine_1990"),
+        (
+            ("prepare", "recipe=nowhere"),
+            "allowed are appenzell, camels_catchments, china, china_like, moselle, nam_co, otta, rhine_1990",
+        ),
         (("prepare", "recipe=china_like", "china_like.cells=10"), "china_like.cells is 10; it must be at least 400"),
         (("prepare", "recipe=china_like", "china_like.cell=900"), "did you mean china_like.cells?"),
         (("simulate", "china_like.cells=900"), "unknown key china_like.cells"),

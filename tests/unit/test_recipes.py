@@ -174,6 +174,31 @@ def test_gauges_on_the_rhine_are_as_near_as_cells_allow(real_data):
     assert within >= at_best - 0.03
 
 
+@pytest.mark.parametrize("method", hydrography.METHODS)
+def test_gauges_on_the_rhine_in_cells_of_two_by_two(real_data, method):
+    """In cells of 5.4 by 8.2 km, on the source's own grid, 95 % of 500 places find their own area within 3 %."""
+    with xr.open_dataset(real_data / "rhine_1990" / "wflow_rhine_sbm.nc") as raw:
+        source, log = rhine_1990.read_network(raw)
+    inside, area = rasters.padded(source.active, 2, False), rasters.padded(source.area, 2, 0.0)
+    direction = rasters.padded(np.where(source.active, source.direction, 0), 2, 0)
+    receiver = np.where(inside.ravel(), hydrography.receivers(direction), -1)
+    own = hydrography.accumulate(receiver, np.where(inside, area, 0.0).ravel())
+    number = hydrography.accumulate(receiver, inside.ravel().astype(float))
+    coarse = hydrography.upscale(direction, inside, 2, log, 1.0, method)
+    coarse = hydrography.reconnect(coarse, receiver, log, 1.0)
+    unit, on = hydrography.unit_catchments(receiver, coarse.exit.ravel()), coarse.active.ravel()
+    held = np.bincount(unit[unit >= 0], area.ravel()[unit >= 0], on.size)
+    upstream = hydrography.accumulate(hydrography.receivers(coarse.direction), np.where(on, held, 0.0))
+    upstream = upstream.reshape(coarse.active.shape)
+    chosen = np.random.default_rng(0).choice(np.flatnonzero(number > 100), 500, replace=False)
+    misfit = []
+    for place in chosen.tolist():
+        row, column = divmod(place, inside.shape[1])
+        cell = hydrography.snap(upstream, row // 2, column // 2, float(own[place]))
+        misfit.append(abs(upstream[cell] / own[place] - 1.0))
+    assert (np.array(misfit) <= 0.03).mean() >= 0.95
+
+
 def test_rhine_has_the_weather_of_its_year(prepared, real_data):
     folder = prepared("rhine_1990")
     weather = xr.open_dataset(folder / "forcing.nc").sel(time="1990")
