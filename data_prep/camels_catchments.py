@@ -273,10 +273,11 @@ def make_fields(every: Basins, chosen: np.ndarray, table: pd.DataFrame, place: R
     runoff = np.maximum(rain - channels.pike_evaporation(rain, demand), 0.0) / 1e3 * area[:, None]
     flow = np.cumsum(runoff, axis=1) / (weather.SECONDS_PER_DAY * weather.DAYS_PER_YEAR)
     width, depth = channels.width_and_depth(flow)
-    names = table["dom_land_cover"].str.strip()
+    names = table["dom_land_cover"].fillna("").str.strip()
     lower = {name.lower(): code for name, code in IGBP.items()}
     unknown = sorted(set(names[~names.str.lower().isin(lower)]))
-    require(not unknown, f"dom_land_cover is '{unknown[0] if unknown else ''}'; it must be one of the IGBP legend.")
+    told = f"attributes.csv: dom_land_cover is '{unknown[0] if unknown else ''}'"
+    require(not unknown, f"{told}; it must be one of the IGBP legend; {rawfiles.ADVICE} if it is cut off.")
     plants = legends.to_usgs(names.str.lower().map(lower).to_numpy(float), "igbp")
     largest, change = table["lai_max"].to_numpy(), table["lai_diff"].to_numpy()
     season = 0.5 * (1.0 - np.cos(2.0 * np.pi * (np.arange(1, 13) - 7) / 12))

@@ -20,6 +20,7 @@ from chase_jax.io import store
 from data_prep import completion, gridded, rasters, weather
 
 GRAVITY = 9.80665  # m s-2, of the geopotential
+PACKED = 1e-3  # 1, of the range of values, by which packed files may differ
 REACH = 0.3  # degree, that is read beyond the region
 ERA, RAIN = "era5_land", "chm_pre"
 DIRECT = ("air_temperature", "air_pressure", "dew_point_temperature", "shortwave_down", "longwave_down")
@@ -95,11 +96,18 @@ class Shelf:
         if not parts:
             return None
         for part in parts[1:]:
-            same = np.array_equal(part.lat, parts[0].lat) and np.array_equal(part.lon, parts[0].lon)
-            require(same, f"{self.source}: files with {quantity} must lie on one grid, but do not.")
+            alike = np.array_equal(part.lat, parts[0].lat) and np.array_equal(part.lon, parts[0].lon)
+            require(alike, f"{self.source}: files with {quantity} must lie on one grid, but do not.")
         units = parts[0].attrs
-        joined = xr.concat(parts, "time").sortby("time").drop_duplicates("time")
-        return joined.assign_attrs(units)
+        joined = xr.concat(parts, "time").sortby("time")
+        twice = np.flatnonzero(joined.get_index("time").duplicated())
+        spread = PACKED * float(joined.max() - joined.min()) if twice.size else 0.0
+        same = np.allclose(joined.values[twice], joined.values[twice - 1], rtol=0.0, atol=spread, equal_nan=True)
+        day = str(joined.time.values[twice[0]])[:10] if twice.size else ""
+        require(
+            same, f"{self.source}: two files tell different {quantity} on {day}; leave one of them, such as the means."
+        )
+        return joined.drop_duplicates("time").assign_attrs(units)
 
 
 def write(

@@ -261,6 +261,16 @@ def test_sums_of_every_hour_are_no_accumulations(part, capsys):
     assert "shortwave_down: must be summed from 00 UTC, but falls within a day" in told
 
 
+def test_two_files_that_contradict_one_another(part, capsys):
+    """Daily means and maxima bear one name; the same hours in two files are no contradiction."""
+    where = part("era5_land")
+    path = where / "era5_land" / "t2m.nc"
+    (where / "era5_land" / "t2m_again.nc").write_bytes(path.read_bytes())
+    assert prepare(where, where.parent / "twice", "china.resolution=4000") == 0
+    again(path, lambda d: d.assign(t2m=d.t2m + 2.0))
+    assert "two files tell different air_temperature on 2004-02-27" in refused(capsys, where)
+
+
 ODD = [
     {"south_first": True},
     {"packed": True, "format": "NETCDF3_64BIT"},
