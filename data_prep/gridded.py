@@ -144,6 +144,8 @@ def _from_netcdf(
         factor, offset = _conversion(path, names[0], told, entry)
         found = {name: axis for axis, known in AXES.items() for name in known if name in array.dims}
         wanted = {"lat", "lon"} if entry["kind"] == "static" else {"time", "lat", "lon"}
+        if entry["kind"] == "static":  # of one time, such as the geopotential
+            found = {name: axis for name, axis in found.items() if axis != "time"}
         array = array.squeeze([d for d in array.dims if d not in found and array.sizes[d] == 1], drop=True)
         require(
             set(found.values()) == wanted and set(array.dims) == set(found),

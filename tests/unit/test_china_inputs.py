@@ -328,6 +328,21 @@ def test_daily_files_of_the_reanalysis(sources, tmp_path):
     np.testing.assert_allclose(made.air_temperature_max - made.air_temperature_min, 10.0, rtol=0.5)  # a usual range
 
 
+def test_weather_belongs_to_the_altitude_of_the_reanalysis(part, capsys):
+    """Its geopotential, of one time and with longitudes from 0 as it is published, instead of the terrain."""
+    where = part("era5_land")
+    with xr.open_dataset(where / "era5_land" / "t2m.nc") as air:
+        lat, lon = air.latitude.values, air.longitude.values
+    height = 2000.0 + 100.0 * (lat[:, None] - 30.0) + 50.0 * (lon - 100.0)
+    data = xr.Dataset({"z": (("time", "latitude", "longitude"), 9.80665 * height[None], {"units": "m**2 s**-2"})})
+    axes = {"time": [np.datetime64("2000-01-01")], "latitude": lat, "longitude": lon % 360.0}
+    data.assign_coords(axes).to_netcdf(where / "era5_land" / "geo.nc")
+    assert prepare(where, where.parent / "out", "china.resolution=4000") == 0
+    made = xr.open_dataset(where.parent / "out" / "forcing_2004.nc")
+    wanted = 2000.0 + 100.0 * (made.lat - 30.0) + 50.0 * (made.lon - 100.0)
+    np.testing.assert_allclose(made.surface_altitude, wanted, atol=0.01)
+
+
 def test_gauges_are_screened(sources, tmp_path, capsys):
     """Records, reservoirs and withdrawals decide; every drop has its reasons; files hold the kept gauges alone."""
     folder, target = tmp_path / "sources", tmp_path / "made"
