@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from chase_jax.io import store
 SHORT = 90  # days of weather up to which every day is drawn
 LONGEST_SIDE = 1200  # points of a map; larger ones are thinned
 NETWORK_SIDE = 450  # points of the map of rivers, whose lines must not be thinner than those of the figure
+LONGEST = 4.0  # 1, length over width up to which maps are drawn in their true shape
 OUT = "#f4f4f4"  # outside the domain
 
 
@@ -45,6 +47,7 @@ def write(domain: xr.Dataset, upstream_area: np.ndarray, folder: pathlib.Path, t
     shape = min(max(active.shape[0] / active.shape[1], 0.4), 1.6)
     figure = Figure(figsize=(11, 8.2 * shape + 1.8), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True, sharey=True)
+    ratio = _aspect(active.shape, 1.0)
     half = abs(x[1] - x[0]) / 2 if x.size > 1 else 0.5
     extent = (x.min() - half, x.max() + half, y.min() - half, y.max() + half)
     block = -(-max(active.shape) // NETWORK_SIDE)
@@ -68,12 +71,12 @@ def write(domain: xr.Dataset, upstream_area: np.ndarray, folder: pathlib.Path, t
         panel.set_title(name)
         if not np.isfinite(values).any():
             panel.imshow(np.where(active, 1.0, np.nan)[::step, ::step], cmap=ListedColormap(["#d9d4c5"]),
-                         extent=extent, origin=up, interpolation="nearest")  # fmt: skip
+                         extent=extent, origin=up, interpolation="nearest", aspect=ratio)  # fmt: skip
             note = dict(ha="center", va="center", transform=panel.transAxes)
             panel.text(0.5, 0.5, "not in the data:\nthe model's default", **note)
             continue
         image = panel.imshow(
-            values, cmap=colours, extent=extent, origin=up, vmin=low, vmax=high, interpolation="nearest"
+            values, cmap=colours, extent=extent, origin=up, vmin=low, vmax=high, interpolation="nearest", aspect=ratio
         )
         bar = figure.colorbar(image, ax=panel, shrink=0.8, label=label)
         if not label:
@@ -127,7 +130,8 @@ def write_weather(files: list[pathlib.Path], folder: pathlib.Path, title: str) -
     )
     edges = (across.min() - half[0], across.max() + half[0], down.min() - half[1], down.max() + half[1])
     extent = tuple(edge / scale for edge in edges)
-    ratio = 1.0 if axes[0] == "y" else 1.0 / max(np.cos(np.deg2rad(down.mean())), 0.1)
+    true = 1.0 if axes[0] == "y" else 1.0 / max(np.cos(np.deg2rad(down.mean())), 0.1)
+    ratio = _aspect((down.size, across.size), true)
     for panel, name, colours in zip(panels[0], wanted, ("YlGnBu", "RdYlBu_r"), strict=False):
         image = panel.imshow(
             np.asarray(total[name]) / count, cmap=colours, extent=extent, interpolation="nearest", aspect=ratio,
@@ -148,6 +152,11 @@ def write_weather(files: list[pathlib.Path], folder: pathlib.Path, title: str) -
     with store.committed(path) as temporary:
         figure.savefig(temporary, format="png", dpi=130)
     return path
+
+
+def _aspect(shape: tuple[int, int], true: float) -> float | Literal["auto"]:
+    """The aspect of a map, true but where that would leave nothing to be seen."""
+    return true if 1.0 / LONGEST <= shape[0] / shape[1] <= LONGEST else "auto"
 
 
 def _largest(values: np.ndarray, step: int) -> np.ndarray:
