@@ -84,7 +84,7 @@ def judge(experiment, case):
 
 @pytest.mark.slow
 def test_on_a_flat_main_river_of_2000_km(experiment):
-    judge(experiment, experiment.stem(rows=6, days=8))
+    judge(experiment, experiment.stem(rows=6, days=16))
 
 
 @pytest.mark.slow
