@@ -13,7 +13,11 @@ Carry = TypeVar("Carry")
 
 
 def checkpointed_scan(
-    function: Callable[[Carry, Any], tuple[Carry, Any]], start: Carry, inputs: Any, block: int | None = None
+    function: Callable[[Carry, Any], tuple[Carry, Any]],
+    start: Carry,
+    inputs: Any,
+    block: int | None = None,
+    policy: Callable[..., bool] | None = None,
 ) -> tuple[Carry, Any]:
     """`lax.scan` whose reverse pass stores carries only, every one of them or every `block`-th.
 
@@ -26,11 +30,12 @@ def checkpointed_scan(
         start: First carry.
         inputs: Pytree with a leading time axis of one length T.
         block: Steps in a block; `None` keeps every carry.
+        policy: What to keep of every step besides its carry, such as :func:`keep_solutions`; nothing by default.
 
     Returns:
         The last carry and the outputs stacked over time, as `lax.scan` does.
     """
-    step = jax.checkpoint(function, prevent_cse=False)
+    step = jax.checkpoint(function, prevent_cse=False, policy=policy)
     length = jax.tree.leaves(inputs)[0].shape[0]
     if block is None or block >= length:
         return lax.scan(step, start, inputs)
