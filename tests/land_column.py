@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from chase_jax.physics import atmosphere, canopy, radiation, surface_energy, surfaces, turbulence
+from chase_jax.physics import atmosphere, canopy, disaggregation, radiation, surface_energy, surfaces, turbulence
 from chase_jax.physics import thermodynamics as thermo
 from chase_jax.physics import vegetation as plants
 
@@ -37,6 +38,7 @@ class Step(NamedTuple):
     throughfall: canopy.Throughfall
     leaves: surfaces.Leaves
     fluxes: surface_energy.Fluxes
+    dried: canopy.State
     final: canopy.State
 
 
@@ -106,12 +108,16 @@ def random_column(seed: int, n_cells: int = 24) -> Column:
     snow_temperature = jnp.minimum(soil_temperature, 273.0)
     one = jnp.ones(n_cells)
     wetness = jnp.asarray(draw.random(n_cells))
+    during = jnp.asarray(0.1 + 0.8 * draw.random(n_cells))
+    storm = disaggregation.Storm((1.0 - during) * draw.random(n_cells), during, 0.2 + 0.7 * jnp.asarray(wetness))
+    air = dataclasses.replace(air, storm=storm)
     conductance = surface_energy.implicit_conductance
     ground = surfaces.Ground(
         snow_fraction=snow,
         soil_temperature=soil_temperature,
         soil_conductance=conductance(40.0 * one, 1.0 - snow, 1.5e5 * one, STEP),
-        soil_wetness=wetness,
+        soil_ponded=0.5 * wetness,
+        soil_resistance=2e3 * (1.0 - wetness),
         soil_humidity=jnp.sqrt(wetness),
         soil_enthalpy=thermo.liquid_enthalpy(soil_temperature),
         snow_temperature=snow_temperature,
@@ -133,16 +139,15 @@ def random_column(seed: int, n_cells: int = 24) -> Column:
     )
 
 
-def make_leaves(column: Column, state: canopy.State) -> surfaces.Leaves:
+def make_leaves(column: Column, state: canopy.State, wetting: surfaces.evaporation.Wetting) -> surfaces.Leaves:
     """The canopy as the energy balance wants it."""
     phase = canopy.diagnose(column.parameters, state)
-    snow = column.ground.snow_fraction
     return surfaces.Leaves(
         water=state.water,
         enthalpy=state.enthalpy,
         dry_heat_capacity=column.parameters.dry_heat_capacity,
         phase=phase,
-        wet_fraction=canopy.wet_fraction(column.parameters, column.cover, snow, phase.liquid, phase.frozen),
+        wetting=wetting,
         root_stress=column.root_stress,
         root_enthalpy=column.root_enthalpy,
     )
@@ -151,13 +156,15 @@ def make_leaves(column: Column, state: canopy.State) -> surfaces.Leaves:
 def advance(column: Column, iterations: int = surface_energy.ITERATIONS) -> Step:
     """One sub-step: interception, then the energy balance."""
     c = column
-    intercepted, throughfall = canopy.intercept(c.parameters, c.state, c.cover, c.ground.snow_fraction, c.air, STEP)
-    leaves = make_leaves(c, intercepted)
+    snow = c.ground.snow_fraction
+    intercepted, throughfall, wetting = canopy.intercept(c.parameters, c.state, c.cover, snow, c.air, STEP)
+    leaves = make_leaves(c, intercepted, wetting)
     fluxes = surface_energy.solve(
         c.vegetation, c.cover, c.geometry, c.air, c.shortwave, leaves, c.ground, STEP, iterations
     )
-    final = canopy.exchange_with_air(intercepted, fluxes.canopy_evaporation, fluxes.canopy_heating, STEP)
-    return Step(intercepted, throughfall, leaves, fluxes, final)
+    dried = canopy.exchange_with_air(intercepted, fluxes.canopy_evaporation, fluxes.canopy_heating, STEP)
+    final, dripping = canopy.shed(c.parameters, dried, c.cover, snow, STEP)
+    return Step(intercepted, canopy.together(throughfall, dripping), leaves, fluxes, dried, final)
 
 
 def absorbed_shortwave(shortwave: radiation.Shortwave):

@@ -374,7 +374,7 @@ def _prepare(p: Parameters, state: State, setting: Setting, leaf_area: PerCell) 
     cover = vegetation.canopy(v, leaf_area)
     snowy = snow.cover(state.snow, v.lower_fraction * v.lower_top)
     leaves = canopy.diagnose(p.canopy, state.canopy)
-    frosted = canopy.wet_fraction(p.canopy, cover, snowy, jnp.zeros_like(leaves.frozen), leaves.frozen)
+    frosted = canopy.snow_cover(p.canopy, cover, snowy, leaves.frozen)
     optics = radiation.canopy_optics(
         cover.upper_leaf,
         cover.upper_stem,
@@ -422,9 +422,8 @@ def substep(
     wetness = soil_water.surface_wetness(p.soil, soil, layers.temperature[0], p.runoff.puddle_capacity)
 
     # rain and snow on leaves
-    leaves, below = canopy.intercept(p.canopy, state.canopy, today.canopy, pack.cover, air, dt)
+    leaves, below, wetting = canopy.intercept(p.canopy, state.canopy, today.canopy, pack.cover, air, dt)
     held = canopy.diagnose(p.canopy, leaves)
-    wet = canopy.wet_fraction(p.canopy, today.canopy, pack.cover, held.liquid, held.frozen)
 
     # light and heat
     pores = const.WATER_DENSITY * LAYER_THICKNESS[0] * p.soil.porosity
@@ -444,13 +443,14 @@ def substep(
         air,
         shortwave,
         surfaces.Leaves(
-            leaves.water, leaves.enthalpy, p.canopy.dry_heat_capacity, held, wet, stress.factor, stress.enthalpy
+            leaves.water, leaves.enthalpy, p.canopy.dry_heat_capacity, held, wetting, stress.factor, stress.enthalpy
         ),
         surfaces.Ground(
             snow_fraction=pack.cover,
             soil_temperature=coupling.temperature,
             soil_conductance=surface_energy.implicit_conductance(coupling.skin, bare, coupling.heat_capacity, dt),
-            soil_wetness=wetness.availability,
+            soil_ponded=wetness.ponded,
+            soil_resistance=wetness.resistance,
             soil_humidity=wetness.pore_humidity,
             soil_enthalpy=layers.mean_enthalpy[0],
             snow_temperature=pack.temperature,
@@ -461,6 +461,8 @@ def substep(
         dt,
     )
     leaves = canopy.exchange_with_air(leaves, energy.canopy_evaporation, energy.canopy_heating, dt)
+    leaves, dripping = canopy.shed(p.canopy, leaves, today.canopy, pack.cover, dt)
+    below = canopy.together(below, dripping)
 
     # snow
     on_snow = pack.cover * below.liquid

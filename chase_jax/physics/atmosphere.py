@@ -3,7 +3,7 @@ r"""The air above a cell: daily weather, split over the sub-steps of the day.
 A day of forcing is a set of daily means. The land surface answers to the course of the day, so :func:`prepare_day`
 spreads each mean over equal intervals of *local solar time*, the first of which begins at midnight, and keeps it:
 
-- shortwave follows the sun's elevation, integrated exactly over each interval;
+- shortwave follows the sun's elevation, integrated exactly over each interval, and is dimmed while it rains;
 - temperature follows a fixed wave of the given diurnal range, humidity stays level unless the air would saturate;
 - precipitation falls in one event per day, the longer the more of it there is; its phase is that of the daily mean
   wet bulb, because days with precipitation are cloudy and have less of a diurnal wave than their forcing may say;
@@ -93,6 +93,7 @@ class Interval(eqx.Module):
         shortwave_down (cell,): Shortwave radiation on the horizontal, W m-2.
         longwave_down (cell,): Longwave radiation from the sky, W m-2.
         cosine_zenith (cell,): Mean cosine of the solar zenith angle while the sun is up, 1; 0 at night.
+        storm: When it rains in the sub-step; None for all the time.
     """
 
     temperature: jax.Array
@@ -101,6 +102,7 @@ class Interval(eqx.Module):
     shortwave_down: jax.Array
     longwave_down: jax.Array
     cosine_zenith: jax.Array
+    storm: disaggregation.Storm | None = None
 
 
 class Shared(eqx.Module):
@@ -161,6 +163,7 @@ class Air(eqx.Module):
         rain_enthalpy (cell,): Specific enthalpy of the rain, J kg-1.
         snow_enthalpy (cell,): Specific enthalpy of the snowfall, J kg-1.
         vapor_enthalpy (cell,): Specific enthalpy of vapor at air temperature, J kg-1.
+        storm: When it rains in the sub-step; None for all the time.
     """
 
     temperature: PerCell
@@ -179,6 +182,7 @@ class Air(eqx.Module):
     rain_enthalpy: PerCell
     snow_enthalpy: PerCell
     vapor_enthalpy: PerCell
+    storm: disaggregation.Storm | None = None
 
 
 def prepare_day(
@@ -212,15 +216,19 @@ def prepare_day(
     require_choice(storm, "storm", disaggregation.STORM_KINDS)
     sun = sky.sunlight(latitude, forcing.day_of_year, substeps)
     mean_insolation = jnp.mean(sun.insolation, axis=0)
+    placed = None
+    if storm != "flat":
+        placed = disaggregation.place_storm(forcing.precipitation, substeps, forcing.day_of_year)
+    shares = disaggregation.storm_shares(forcing.precipitation, placed, substeps)
+    damp = disaggregation.damp_shares(forcing.precipitation, placed, substeps)
     sunny = mean_insolation > 1e-4  # light reported in the polar night is spread evenly
     light = jnp.where(sunny, sun.insolation / jnp.where(sunny, mean_insolation, 1.0), 1.0)
     clear = sky.clearness(forcing.shortwave_down, mean_insolation, forcing.day_of_year)
+    light = jnp.where(sunny, disaggregation.dim_light(light, damp, clear), 1.0)
     pressure = forcing.air_pressure
     wave = jnp.asarray(disaggregation.temperature_wave(substeps), forcing.air_temperature.dtype)
     temperature = forcing.air_temperature + wave[:, None] * forcing.diurnal_range
     capacity = disaggregation.RELATIVE_HUMIDITY_LIMIT * thermo.saturation_humidity(temperature, pressure).humidity
-    shares = disaggregation.storm_shares(forcing.precipitation, substeps, storm, forcing.day_of_year)
-    damp = disaggregation.damp_shares(forcing.precipitation, shares, storm)
     humidity = disaggregation.level_humidity(forcing.specific_humidity, capacity, damp)
     wet_bulb = disaggregation.wet_bulb_temperature(forcing.air_temperature, forcing.specific_humidity, pressure)
     if forcing.longwave_given:
@@ -235,6 +243,7 @@ def prepare_day(
         shortwave_down=forcing.shortwave_down * light,
         longwave_down=longwave,
         cosine_zenith=jnp.where(sunny, sun.cosine_zenith, 0.0),
+        storm=placed,
     )
     shared = _shared(pressure, forcing.wind_speed, clear, _snow_share(parameters, wet_bulb), wet_bulb)
     return Day(intervals=intervals, shared=shared)
@@ -366,4 +375,5 @@ def air(shared: Shared, interval: Interval) -> Air:
         rain_enthalpy=shared.rain_enthalpy,
         snow_enthalpy=shared.snow_enthalpy,
         vapor_enthalpy=thermo.vapor_enthalpy(interval.temperature),
+        storm=interval.storm,
     )

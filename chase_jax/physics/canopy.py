@@ -1,11 +1,14 @@
 r"""Interception: rain and snow held by leaves and stems, dripping, unloading, and the heat that goes with them.
 
 Three stores (upper leaves, upper stems, low vegetation) of mass and enthalpy, per unit land area. What falls on the
-cover of a component meets it with probability $1-e^{-L}$, L its one-sided area per cover; what is held drips with an
-e-folding time, liquid and snow each with its own, and what exceeds the capacity drips at once. Freezing and thawing of
-intercepted water follow from the enthalpy of the store. Neglected: leaves that shed snow in wind or sun by themselves.
+cover of a component meets it with probability $1-e^{-L}$, L its one-sided area per cover. Rain, evaporation and drip of
+a step act at the same time: :func:`intercept` lets leaves catch more than they can hold, the energy balance evaporates
+from it, and :func:`shed` lets go what then exceeds the capacity. So rain that goes on wets what dries meanwhile, and
+what leaves lose to the air does not depend on how a storm is cut into steps. Freezing and thawing of intercepted water
+follow from the enthalpy of the store. Neglected: drip below capacity, which LSX lets
+go in two hours.
 
-Source: pollard1995; foley1996.
+Source: rutter1971 (store, drying in proportion to what it holds); pollard1995 and foley1996 (components, catch, snow).
 """
 
 from __future__ import annotations
@@ -21,18 +24,20 @@ from chase_jax import constants as const
 from chase_jax.numerics import smooth
 from chase_jax.numerics.fence import fenced
 from chase_jax.physics import thermodynamics, vegetation
+from chase_jax.physics.evaporation import Wetting
 from chase_jax.typing import PerCell, PerComponentCell
 
 if TYPE_CHECKING:
     from chase_jax.physics.atmosphere import Air
 
-DRIP_TIME = 7200.0  # s, e-folding time of liquid, foley1996
 UNLOADING_TIME = 43200.0  # s, e-folding time of snow, foley1996
-WET_EXPONENT = 2.0 / 3.0  # 1, deardorff1978
-# Upper leaves, upper stems, low vegetation, per unit two-sided area: foley1996, but liquid on leaves dickinson1984
-# (0.2 mm per leaf area index), whose capacity belongs to a wet fraction that may reach one, as it may here.
+FASTEST_EVAPORATION = 2e-4  # kg m-2 s-1; leaves keep what this would take in the step, the rest drips before it
+SNOW_EXPONENT = 2.0 / 3.0  # 1, of the area that snow covers, deardorff1978
+WATER_FLOOR = 1e-9  # kg m-2, keeps the share of liquid regular where leaves are dry
+# Upper leaves, upper stems, low vegetation, per unit two-sided area: foley1996.
 LIQUID_CAPACITY = (0.10, 0.20, 0.10)  # kg m-2
 SNOW_CAPACITY = (2.0, 4.0, 2.0)  # kg m-2
+LIQUID_TO_SNOW = tuple(snow / liquid for snow, liquid in zip(SNOW_CAPACITY, LIQUID_CAPACITY, strict=True))
 HEAT_CAPACITY = (2109.0, 1.25e4, 8436.0)  # J m-2 K-1
 HEAT_CAPACITY_FLOOR = 500.0  # J m-2 K-1 of land; keeps cells without vegetation regular
 
@@ -110,12 +115,6 @@ def diagnose(parameters: Parameters, state: State) -> thermodynamics.PhaseState:
     return thermodynamics.phase_state(state.water, state.enthalpy, parameters.dry_heat_capacity)
 
 
-def _retention(time: float, dt: float) -> tuple[float, float]:
-    r"""Shares kept after dt of what was there, $e^{-dt/\tau}$, and of a constant input, $\tau(1-e^{-dt/\tau})/dt$."""
-    old = math.exp(-dt / time)
-    return old, (1.0 - old) * time / dt
-
-
 def intercept(
     parameters: Parameters,
     state: State,
@@ -123,12 +122,11 @@ def intercept(
     snow_fraction: PerCell,
     air: Air,
     dt: float,
-) -> tuple[State, Throughfall]:
-    r"""Catch rain and snow, drip and unload, in the order upper leaves, upper stems, low vegetation, ground.
+) -> tuple[State, Throughfall, Wetting]:
+    r"""Catch rain and snow of the step in the order upper leaves, upper stems, low vegetation, ground.
 
-    Each store solves $dw/dt = I - w/\tau$ exactly for constant interception I, separately for liquid and snow, after
-    old and new water have mixed and shared their heat; what exceeds the capacity leaves at once. Mass and enthalpy are
-    conserved to rounding.
+    Old and new water mix and share their heat. Only what could not even evaporate if the step were hot and dry, beyond
+    the capacity and 0.7 mm per hour, drips at once. Mass and enthalpy are conserved to rounding.
 
     Args:
         parameters: What the canopy holds.
@@ -139,27 +137,72 @@ def intercept(
         dt: Length of the step, s.
 
     Returns:
-        The new state and what reaches the ground.
+        The state before the energy balance, what reaches the ground, and what wets the leaves.
 
     Source:
-        pollard1995; foley1996, with the exact exponential instead of an explicit step.
+        pollard1995; foley1996.
     """
+    rainy = Throughfall(air.rain, air.rain * air.rain_enthalpy, air.snowfall, air.snowfall * air.snow_enthalpy)
+    state, below, wetting = _cascade(parameters, state, canopy, snow_fraction, rainy, dt, dt * FASTEST_EVAPORATION, 1.0)
+    return state, below, wetting
+
+
+def shed(
+    parameters: Parameters, state: State, canopy: vegetation.Canopy, snow_fraction: PerCell, dt: float
+) -> tuple[State, Throughfall]:
+    """Let go, after the energy balance, what exceeds the capacity, and snow with its e-folding time.
+
+    What drips from leaves falls through stems and low vegetation as rain does.
+
+    Args:
+        parameters: What the canopy holds.
+        state: Its water and enthalpy.
+        canopy: The day's leaf areas.
+        snow_fraction (cell,): Fraction of the ground under snow, 1.
+        dt: Length of the step, s.
+
+    Returns:
+        The state after the step and what reaches the ground.
+
+    Source:
+        rutter1971; foley1996 (snow).
+    """
+    nothing = jnp.zeros_like(snow_fraction)
+    dry = Throughfall(nothing, nothing, nothing, nothing)
+    remaining = math.exp(-dt / UNLOADING_TIME)
+    state, below, _ = _cascade(parameters, state, canopy, snow_fraction, dry, dt, 0.0, remaining)
+    return state, below
+
+
+def together(first: Throughfall, second: Throughfall) -> Throughfall:
+    """The sum of two throughfalls.
+
+    Args:
+        first: One.
+        second: The other.
+    """
+    return jax.tree.map(jnp.add, first, second)
+
+
+def _cascade(parameters, state, canopy, snow_fraction, falling, dt, allowance, remaining):
+    """Let water fall through all components; see :func:`_hold`."""
     areas = canopy.areas(snow_fraction)
     catches = (canopy.upper_leaf_catch, canopy.upper_stem_catch, canopy.lower_catch)
-    rainy = Throughfall(air.rain, air.rain * air.rain_enthalpy, air.snowfall, air.snowfall * air.snow_enthalpy)
     stores = []
 
-    def _pass_through(component: int, falling: Throughfall) -> Throughfall:
-        store, below = _hold(parameters, state, component, areas[component], catches[component], falling, dt)
+    def pass_through(component: int, part: Throughfall) -> Throughfall:
+        store, below = _hold(
+            parameters, state, component, areas[component], catches[component], part, dt, allowance, remaining
+        )
         stores.append(store)
         return below
 
-    under_trees = _pass_through(1, _pass_through(0, _part(canopy.upper_fraction, rainy)))
-    falling = _sum(under_trees, _part(1.0 - canopy.upper_fraction, rainy))
+    under_trees = pass_through(1, pass_through(0, _part(canopy.upper_fraction, falling)))
+    falling = together(under_trees, _part(1.0 - canopy.upper_fraction, falling))
     cover = canopy.lower_fraction * (1.0 - snow_fraction)
-    falling = _sum(_pass_through(2, _part(cover, falling)), _part(1.0 - cover, falling))
-    waters, enthalpies = zip(*stores, strict=True)
-    return State(water=jnp.stack(waters), enthalpy=jnp.stack(enthalpies)), falling
+    falling = together(pass_through(2, _part(cover, falling)), _part(1.0 - cover, falling))
+    water, enthalpy, before, gained, unit = (jnp.stack(parts) for parts in zip(*stores, strict=True))
+    return State(water, enthalpy), falling, Wetting(before, gained, unit)
 
 
 def _part(share: PerCell, falling: Throughfall) -> Throughfall:
@@ -167,26 +210,21 @@ def _part(share: PerCell, falling: Throughfall) -> Throughfall:
     return jax.tree.map(lambda flux: share * flux, falling)
 
 
-def _sum(first: Throughfall, second: Throughfall) -> Throughfall:
-    """What falls in both."""
-    return jax.tree.map(jnp.add, first, second)
+@fenced(static=("component", "dt", "allowance", "remaining"))
+def _hold(parameters, state, component, area, catch, falling, dt, allowance, remaining):
+    """One store: catch a share of what falls on it, mix, let go.
 
-
-@fenced(static=("component", "dt"))
-def _hold(parameters, state, component, area, catch, falling, dt):
-    """One store: catch a share of what falls on it, mix, let go. Returns (water, enthalpy) and what falls below."""
-    new = dt * catch * (falling.liquid + falling.solid)
-    water = state.water[component] + new
+    It keeps what it can hold and the `allowance` (kg m-2), and of snow the share `remaining`.
+    Returns water, enthalpy and the three parts of :class:`Wetting`, and what falls below.
+    """
+    old, new = state.water[component], dt * catch * (falling.liquid + falling.solid)
+    water = old + new
     enthalpy = state.enthalpy[component] + dt * catch * (falling.liquid_heat + falling.solid_heat)
     phase = thermodynamics.phase_state(water, enthalpy, parameters.dry_heat_capacity[component])
-    new_share = smooth.safe_divide(new, water)
-    drip_old, drip_new = _retention(DRIP_TIME, dt)
-    unload_old, unload_new = _retention(UNLOADING_TIME, dt)
     capacity = area * parameters.capacity_factor
-    liquid = phase.liquid * (drip_old + (drip_new - drip_old) * new_share)
-    frozen = phase.frozen * (unload_old + (unload_new - unload_old) * new_share)
-    liquid = jnp.minimum(liquid, LIQUID_CAPACITY[component] * capacity)
-    frozen = jnp.minimum(frozen, SNOW_CAPACITY[component] * capacity)
+    most_liquid, most_frozen = LIQUID_CAPACITY[component] * capacity, SNOW_CAPACITY[component] * capacity
+    liquid = jnp.minimum(phase.liquid, most_liquid + allowance)
+    frozen = jnp.minimum(remaining * phase.frozen, most_frozen)
     drip, unloading = phase.liquid - liquid, phase.frozen - frozen
     drip_heat = drip * phase.liquid_enthalpy
     unloading_heat = unloading * thermodynamics.ice_enthalpy(phase.temperature)
@@ -197,7 +235,9 @@ def _hold(parameters, state, component, area, catch, falling, dt):
         solid=missed * falling.solid + unloading / dt,
         solid_heat=missed * falling.solid_heat + unloading_heat / dt,
     )
-    return (liquid + frozen, enthalpy - drip_heat - unloading_heat), below
+    is_liquid = (phase.liquid + WATER_FLOOR) / (water + WATER_FLOOR)
+    unit = WATER_FLOOR + most_frozen / (LIQUID_TO_SNOW[component] * is_liquid + (1.0 - is_liquid))
+    return (liquid + frozen, enthalpy - drip_heat - unloading_heat, old / unit, new / unit, unit), below
 
 
 def exchange_with_air(state: State, evaporation: PerComponentCell, heating: PerComponentCell, dt: float) -> State:
@@ -214,32 +254,26 @@ def exchange_with_air(state: State, evaporation: PerComponentCell, heating: PerC
     return State(water=water, enthalpy=state.enthalpy + dt * heating)
 
 
-def wet_fraction(
-    parameters: Parameters, canopy: vegetation.Canopy, snow_fraction: PerCell, liquid, frozen
+def snow_cover(
+    parameters: Parameters, canopy: vegetation.Canopy, snow_fraction: PerCell, frozen: PerComponentCell
 ) -> tuple[PerCell, PerCell, PerCell]:
-    r"""Fraction of each component's area that is wet or snowy, $(w_l/w_{l,max} + w_s/w_{s,max})^{2/3} \le 1$.
-
-    The models this one follows cap the linear fraction at 0.25, which lets forests evaporate little of what they hold;
-    the power law with a cap of one is the choice here.
+    r"""Fraction of each component's area that snow covers, $(w_s/w_{s,max})^{2/3} \le 1$, to which its optics answer.
 
     Args:
         parameters: What the canopy holds.
         canopy: The day's leaf areas.
         snow_fraction (cell,): Fraction of the ground under snow, 1.
-        liquid (component, cell): Intercepted liquid, kg m-2.
         frozen (component, cell): Intercepted snow, kg m-2.
 
     Returns:
-        Wet fractions (cell,) of the three components, 1.
+        Fractions (cell,) of the three components, 1.
 
     Source:
         deardorff1978, eq. 25.
     """
     fractions = []
     for component, area in enumerate(canopy.areas(snow_fraction)):
-        capacity = area * parameters.capacity_factor
-        filling = smooth.safe_divide(
-            liquid[component] / LIQUID_CAPACITY[component] + frozen[component] / SNOW_CAPACITY[component], capacity
-        )
-        fractions.append(smooth.power(jnp.minimum(filling, 1.0), WET_EXPONENT))
+        capacity = SNOW_CAPACITY[component] * area * parameters.capacity_factor
+        filling = smooth.safe_divide(frozen[component], capacity)
+        fractions.append(smooth.power(jnp.minimum(filling, 1.0), SNOW_EXPONENT))
     return fractions[0], fractions[1], fractions[2]

@@ -2,17 +2,34 @@ r"""How readily surfaces give off vapor: wet leaves, stomata, soil, dew. Shared 
 
 from __future__ import annotations
 
+import equinox as eqx
 import jax.numpy as jnp
 
-from chase_jax import constants as const
 from chase_jax.numerics import smooth
-from chase_jax.physics import longwave, vegetation
-from chase_jax.typing import PerCell
+from chase_jax.physics import vegetation
+from chase_jax.physics.disaggregation import Storm
+from chase_jax.typing import PerCell, PerComponentCell
 
 DEW_WIDTH = 5e-5  # 1, width in specific humidity over which a surface turns from drying to dewy
-WATER_FLOOR = 1e-9  # kg m-2, keeps the share of a wet leaf that dries within the step regular
+WET_LIMIT = 0.25  # 1, of the area of full leaves that water covers, pollard1995, foley1996
+SERIES_UP_TO = 0.1  # 1, argument below which differences would lose digits
+TINY = 1e-12  # 1
 STOMATAL_OPTIMUM = 298.0  # K, chen2001
 MAXIMUM_RESISTANCE = 5000.0  # s m-1, closed stomata, chen2001
+
+
+class Wetting(eqx.Module):
+    """How wet the components are before the energy balance, which lets them dry.
+
+    Attributes:
+        before (component, cell): Share of the capacity that was filled at the start of the step, 1.
+        gained (component, cell): Share that what is caught in the step would fill, 1.
+        unit (component, cell): Water that fills it, in the mixture of liquid and snow that is there, kg m-2.
+    """
+
+    before: PerComponentCell
+    gained: PerComponentCell
+    unit: PerComponentCell
 
 
 def dew_share(deficit: PerCell) -> PerCell:
@@ -24,47 +41,87 @@ def dew_share(deficit: PerCell) -> PerCell:
     return 0.5 - 0.5 * deficit / jnp.sqrt(deficit * deficit + DEW_WIDTH * DEW_WIDTH)
 
 
-def drying_share(wet_share: PerCell, demand: PerCell, water: PerCell) -> PerCell:
-    r"""Mean wet share of leaves that dry during the step, $f\,w/(w + D)$.
+def mean_filling(before: PerCell, gained: PerCell, demand: PerCell, storm: Storm | None = None) -> PerCell:
+    r"""Mean share of their capacity that leaves hold in a step in which rain wets and air dries them, 0 to 1.
 
-    The wet share counts as proportional to what is left, and what is left as that of the end of the step; so no more
-    than w can evaporate.
+    What covers a quarter of full leaves shrinks with what they hold. With everything over the capacity, time over the
+    step, the rain u and what full leaves would evaporate x, the share r that is filled obeys
 
-    Args:
-        wet_share (cell,): Wet share at the start of the step f, 1.
-        demand (cell,): What that share would evaporate in the step D, kg m-2, >= 0.
-        water (cell,): Intercepted water w, kg m-2.
+    $$ \frac{dr}{dt} = u - x r, \quad r \le 1, \qquad
+       r(t) = r_0 e^{-xt} + u \frac{1 - e^{-xt}}{x}, \qquad
+       \theta = \frac1x \ln\Big(1 + \frac{x (1 - r_0)}{u - x}\Big) , $$
 
-    Returns:
-        (cell,): Mean wet share, 1.
+    with $\theta$ the time at which rain fills them, 1 if it does not within the step. The mean is exact,
 
-    Source:
-        Backward Euler of a store whose outflow is proportional to its content.
-    """
-    kept = water + WATER_FLOOR
-    return wet_share * kept / (kept + demand)
+    $$ \bar r = \theta\,[r_0\,\varphi(x\theta) + u\,\theta\,\psi(x\theta)] + 1 - \theta, \qquad
+       \varphi(y) = \frac{1 - e^{-y}}{y}, \quad \psi(y) = \frac{y - 1 + e^{-y}}{y^2} . $$
 
-
-def soil_share(wetness: PerCell, slope: PerCell, temperature: PerCell, exchange: PerCell) -> PerCell:
-    r"""Share of potential evaporation that soil gives, from a wetness that is a share of actual potential.
-
-    $$ \beta_s = \frac{\beta}{1 + B(1-\beta)}, \qquad B = \frac{L_v\, dq_s/dT}{c_p + 4\epsilon\sigma T^3/s} $$
+    Where it rains during a part of the step only, the same holds of that part, leaves dry before and after it, and the
+    mean of r is weighted with the demand, which is less in rain.
 
     Args:
-        wetness (cell,): Relative wetness of the surface beta, 0 to 1.
-        slope (cell,): Slope of the saturation humidity dq_s/dT, K-1.
-        temperature (cell,): Air temperature near the ground T, K.
-        exchange (cell,): Transfer coefficient of the soil s, kg m-2 s-1, > 0.
+        before (cell,): Share filled at the start r_0, 1; counted as at most 1.
+        gained (cell,): Share that the water caught in the step would fill u, 1.
+        demand (cell,): What full leaves would evaporate in the step over their capacity x, 1, >= 0.
+        storm: When it rains in the step; all the time if None.
 
     Returns:
-        (cell,): Share beta_s, 0 to 1.
+        (cell,): Mean over the step, 1; at most (r_0 + u) / x.
 
     Source:
-        milly1992; pollard1995.
+        rutter1971 (evaporation in proportion to what is held); the solution within the step is this project's.
     """
-    radiative = 4.0 * longwave.GROUND_EMISSIVITY * const.STEFAN_BOLTZMANN * temperature * temperature * temperature
-    ratio = const.LATENT_HEAT_VAPORIZATION * slope / (const.SPECIFIC_HEAT_AIR + radiative / exchange)
-    return wetness / (1.0 + ratio * (1.0 - wetness))
+    start = jnp.minimum(before, 1.0)
+    if storm is None:
+        return _wetting(start, gained, demand)[0]
+    weight = 1.0 / (1.0 - storm.during * (1.0 - storm.demand))
+    dry = demand * weight
+    after = jnp.maximum(1.0 - storm.before - storm.during, 0.0)
+    fading = _means_of_decay(dry * storm.before)[0]
+    start_of_rain = start * (1.0 - dry * storm.before * fading)
+    in_rain, end_of_rain = _wetting(start_of_rain, gained, dry * storm.demand * storm.during)
+    drying = storm.before * start * fading + after * end_of_rain * _means_of_decay(dry * after)[0]
+    return weight * (drying + storm.demand * storm.during * in_rain)
+
+
+def _wetting(start: PerCell, gained: PerCell, demand: PerCell) -> tuple[PerCell, PerCell]:
+    """Mean share filled in steady rain, and the share at its end."""
+    fills = gained > demand
+    surplus = jnp.where(fills, gained - demand, 1.0)
+    rate = demand + TINY
+    filled_at = jnp.log1p(rate * (1.0 - start) / surplus) / rate
+    until = jnp.where(fills, jnp.minimum(filled_at, 1.0), 1.0)
+    reach = demand * until
+    first, second = _means_of_decay(reach)
+    mean = until * (start * first + gained * until * second) + 1.0 - until
+    return mean, jnp.minimum(start * (1.0 - reach * first) + gained * until * first, 1.0)
+
+
+def _means_of_decay(y: PerCell) -> tuple[PerCell, PerCell]:
+    """The functions phi and psi of :func:`mean_filling`, near zero by their series."""
+    small = y < SERIES_UP_TO
+    large = jnp.where(small, 1.0, y)
+    inverse = 1.0 / large
+    phi = -jnp.expm1(-large) * inverse
+    psi = (1.0 - phi) * inverse
+    near = jnp.where(small, y, 0.0)
+    phi_near = 1.0 - near * (1 / 2 - near * (1 / 6 - near * (1 / 24 - near * (1 / 120 - near / 720))))
+    psi_near = 1 / 2 - near * (1 / 6 - near * (1 / 24 - near * (1 / 120 - near * (1 / 720 - near / 5040))))
+    return jnp.where(small, phi_near, phi), jnp.where(small, psi_near, psi)
+
+
+def soil_share(ponded: PerCell, resistance: PerCell, conductance: PerCell) -> PerCell:
+    r"""Share of the vapor that soil gives of what its turbulence would carry off, $z_p + (1 - z_p)/(1 + r_s C)$, 1.
+
+    Args:
+        ponded (cell,): Share of the ground under puddles z_p, 1.
+        resistance (cell,): Resistance of the dry layer r_s, s m-1.
+        conductance (cell,): Conductance of heat and vapor between soil and air C, m s-1.
+
+    Source:
+        swenson2014: the dry layer in series with the air.
+    """
+    return ponded + (1.0 - ponded) / (1.0 + resistance * conductance)
 
 
 def light_conductance(

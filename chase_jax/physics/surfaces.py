@@ -39,7 +39,7 @@ class Leaves(eqx.Module):
         enthalpy (component, cell): Enthalpy, J m-2.
         dry_heat_capacity (component, cell): Heat capacity of what is not water, J m-2 K-1.
         phase (component, cell): What `phase_state` makes of these three.
-        wet_fraction (cell,): Wet or snowy fraction of each component's area, three arrays, 1.
+        wetting: How wet they are before they dry.
         root_stress (cell,): Opening that soil water allows, 0 to 1.
         root_enthalpy (cell,): Specific enthalpy of the water that roots take up, J kg-1.
     """
@@ -48,7 +48,7 @@ class Leaves(eqx.Module):
     enthalpy: PerComponentCell
     dry_heat_capacity: PerComponentCell
     phase: thermodynamics.PhaseState
-    wet_fraction: tuple[PerCell, PerCell, PerCell]
+    wetting: evaporation.Wetting
     root_stress: PerCell
     root_enthalpy: PerCell
 
@@ -61,7 +61,8 @@ class Ground(eqx.Module):
         soil_temperature (cell,): Temperature of the first soil layer, K.
         soil_conductance (cell,): Conductance from soil skin to first layer per unit *land* area, W m-2 K-1; see
             :func:`surface_energy.implicit_conductance`.
-        soil_wetness (cell,): Share of potential evaporation that the soil surface sustains, 0 to 1.
+        soil_ponded (cell,): Share of the soil under puddles, 0 to 1.
+        soil_resistance (cell,): Resistance of the dry layer on the soil to vapor, s m-1.
         soil_humidity (cell,): Relative humidity in its pores, 0 to 1.
         soil_enthalpy (cell,): Specific enthalpy of the soil water that evaporates, J kg-1.
         snow_temperature (cell,): Temperature of the snow, K.
@@ -73,7 +74,8 @@ class Ground(eqx.Module):
     snow_fraction: PerCell
     soil_temperature: PerCell
     soil_conductance: PerCell
-    soil_wetness: PerCell
+    soil_ponded: PerCell
+    soil_resistance: PerCell
     soil_humidity: PerCell
     soil_enthalpy: PerCell
     snow_temperature: PerCell
@@ -165,9 +167,11 @@ def exchange(known: Known, guess: Guess) -> Exchange:
 
     wet, stomata = [], []
     for j in range(3):
-        share = leaves.wet_fraction[j] + (1.0 - leaves.wet_fraction[j]) * dew[j]
-        demand = known.dt * share * heat[j] * jnp.maximum(deficits[j], 0.0)
-        share = evaporation.drying_share(share, demand, leaves.water[j])
+        most = evaporation.WET_LIMIT * heat[j]
+        demand = known.dt * most * jnp.maximum(deficits[j], 0.0) / leaves.wetting.unit[j]
+        filled = evaporation.mean_filling(leaves.wetting.before[j], leaves.wetting.gained[j], demand, known.air.storm)
+        share = evaporation.WET_LIMIT * filled
+        share = share + (1.0 - share) * dew[j]
         wet.append(share * heat[j])
         if j in TRANSPIRING:
             response = evaporation.climate_response(
@@ -180,7 +184,7 @@ def exchange(known: Known, guess: Guess) -> Exchange:
             stomata.append(0.0)
 
     soil_heat, snow_heat = (1.0 - ground.snow_fraction) * c.soil, ground.snow_fraction * c.snow
-    share = evaporation.soil_share(ground.soil_wetness, saturation[3].slope, guess.air_temperatures[1], c.soil)
+    share = evaporation.soil_share(ground.soil_ponded, ground.soil_resistance, c.soil / known.air.density)
     pores = ground.soil_humidity + (1.0 - ground.soil_humidity) * dew[3]
     saturated = jnp.ones_like(pores)
     relative = (saturated, saturated, saturated, pores, saturated)

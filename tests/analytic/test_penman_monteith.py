@@ -39,17 +39,18 @@ def field(leaf_area, wind, wetness, water, sun, temperature=298.0, humidity=0.01
         enthalpy=state.enthalpy,
         dry_heat_capacity=parameters.dry_heat_capacity,
         phase=phase,
-        wet_fraction=(0.0 * ONE, 0.0 * ONE, wetness * ONE),
-        root_stress=ONE,
+        wetting=surfaces.evaporation.Wetting(wetness * water / 10.0, 0.0 * water, 10.0 + 0.0 * water),
+        root_stress=(1.0 - wetness) * ONE,
         root_enthalpy=0.0 * ONE,
     )
-    soil_wetness = 0.0 * ONE if leaf_area > 0.0 else ONE
+    open_soil = 0.0 * ONE if leaf_area > 0.0 else ONE
     ground = surfaces.Ground(
         snow_fraction=0.0 * ONE,
         soil_temperature=temperature * ONE,
         soil_conductance=conductance * ONE,
-        soil_wetness=soil_wetness,
-        soil_humidity=soil_wetness,
+        soil_ponded=open_soil,
+        soil_resistance=1e9 * ONE,
+        soil_humidity=open_soil,
         soil_enthalpy=0.0 * ONE,
         snow_temperature=273.0 * ONE,
         snow_conductance=0.0 * ONE,
@@ -78,7 +79,8 @@ def test_dense_canopy_obeys_penman_monteith(wet, sun):
     aerodynamic = 1.0 / c.above + 1.0 / c.between + 1.0 / (area * c.lower_leaf)
     stomatal = surfaces.evaporation.light_conductance(0.7 * sun * ONE, cover.lower_leaf, vegetation, ONE)
     through = cover.lower_leaf / (1.0 / c.lower_leaf + 1.0 / (air.density * stomatal))
-    vapor = 1.0 / c.above + 1.0 / c.between + (1.0 / (area * c.lower_leaf) if wet else 1.0 / through)
+    covered = surfaces.evaporation.WET_LIMIT * area
+    vapor = 1.0 / c.above + 1.0 / c.between + (1.0 / (covered * c.lower_leaf) if wet else 1.0 / through)
     saturation = thermodynamics.saturation_humidity(air.temperature, air.pressure)
     latent_heat = air.vapor_enthalpy - leaves.phase.mean_enthalpy[2] if wet else air.vapor_enthalpy
     evaporation = fluxes.canopy_evaporation.sum() + fluxes.transpiration.sum()

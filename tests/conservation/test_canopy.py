@@ -10,14 +10,17 @@ from land_column import STEP, random_column
 
 from chase_jax.physics import canopy
 
-intercept = jax.jit(canopy.intercept, static_argnums=5)
+intercept, shed = jax.jit(canopy.intercept, static_argnums=5), jax.jit(canopy.shed, static_argnums=4)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_interception_conserves_water_and_enthalpy(seed):
     column = random_column(seed, n_cells=96)
     air = column.air
-    state, below = intercept(column.parameters, column.state, column.cover, column.ground.snow_fraction, air, STEP)
+    snow = column.ground.snow_fraction
+    state, below, _ = intercept(column.parameters, column.state, column.cover, snow, air, STEP)
+    state, dripping = shed(column.parameters, state, column.cover, snow, STEP)
+    below = canopy.together(below, dripping)
     fall = STEP * np.asarray(air.rain + air.snowfall)
     reached = STEP * np.asarray(below.liquid + below.solid)
     change = np.asarray((state.water - column.state.water).sum(axis=0))

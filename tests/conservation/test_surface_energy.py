@@ -33,7 +33,7 @@ def test_canopy_state_takes_up_exactly_what_the_fluxes_say(seed):
     column = random_column(seed, n_cells=96)
     result = step(column, 3)
     lost = STEP * result.fluxes.canopy_evaporation
-    np.testing.assert_allclose(result.final.water, result.intercepted.water - lost, rtol=0, atol=1e-13)
-    assert np.min(result.final.water) >= 0.0
-    gained = (result.final.enthalpy - result.intercepted.enthalpy) / STEP
+    np.testing.assert_allclose(result.dried.water, result.intercepted.water - lost, rtol=0, atol=1e-13)
+    assert np.min(result.dried.water) >= 0.0
+    gained = (result.dried.enthalpy - result.intercepted.enthalpy) / STEP
     np.testing.assert_allclose(gained, result.fluxes.canopy_heating, rtol=0, atol=1e-8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,14 +26,29 @@ def prepared(forcing, substeps=8, latitude=47.0, storm="duration"):
 def storm_of(millimetres, day_of_year, substeps=24):
     """Share of a day's rain in each interval."""
     amount = jnp.asarray(millimetres) / 86400.0
-    return np.asarray(disaggregation.storm_shares(amount, substeps, "duration", jnp.asarray(day_of_year))) / substeps
+    storm = disaggregation.place_storm(amount, substeps, jnp.asarray(day_of_year))
+    return np.asarray(disaggregation.storm_shares(amount, storm, substeps)) / substeps
 
 
 def test_storm_durations():
-    shares = storm_of([0.0, 1.0, 10.0, 25.0, 60.0], 0.0)
+    amounts = jnp.array([0.0, 1.0, 10.0, 25.0, 2000.0]) / 86400.0
+    hours = disaggregation.storm_hours(amounts)
+    np.testing.assert_allclose(hours, [1.0, 2.3, 2.3 * 10.0**0.35, 2.3 * 25.0**0.35, 24.0], rtol=1e-12)
+    shares = storm_of([0.0, 1.0, 10.0, 25.0, 2000.0], 0.0)
     np.testing.assert_allclose(shares.sum(0), 1.0, rtol=1e-14)
-    assert list((shares > 1e-12).sum(0)) == [4, 5, 10, 19, 24]  # from midnight on the day 0
+    assert list((shares > 1e-12).sum(0)) == [1, 3, 6, 8, 24]  # from midnight on the day 0
     np.testing.assert_allclose(shares[:, 4], 1.0 / 24.0)
+
+
+def test_rain_dims_the_light_but_leaves_no_other_hour_brighter_than_clear_sky():
+    sun = jnp.asarray(np.maximum(np.sin(np.linspace(-np.pi / 2, 1.5 * np.pi, 25)[:-1]), 0.0))[:, None]
+    light = sun / sun.mean() * jnp.ones(3)
+    damp = jnp.zeros((24, 3)).at[10:14].set(0.9)
+    found = np.asarray(disaggregation.dim_light(light, damp, jnp.array([0.2, 0.6, 0.8])))
+    np.testing.assert_allclose(found.mean(0), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(found[12, 0] / found[15, 0], (1 - 0.75 * 0.9) * light[12, 0] / light[15, 0], rtol=1e-9)
+    np.testing.assert_allclose(found[15, 1] * 0.6, 0.75 * light[15, 1], rtol=1e-9)  # the clear sky
+    np.testing.assert_allclose(found[:, 2], light[:, 2], rtol=1e-12)
 
 
 def test_storms_come_at_any_hour_alike():
@@ -75,7 +91,9 @@ def test_warmest_in_the_early_afternoon_and_coldest_before_sunrise():
 
 
 def test_light_follows_the_sun():
-    intervals = prepared(random_forcing(0, N, 80.0), 24).intervals
+    forcing = random_forcing(0, N, 80.0)
+    forcing = eqx.tree_at(lambda f: f.precipitation, forcing, jnp.zeros(N))
+    intervals = prepared(forcing, 24).intervals
     light = np.asarray(intervals.shortwave_down)
     np.testing.assert_allclose(light, light[::-1], atol=1e-9)  # symmetric about noon
     assert np.all(light[[0, 3, 20, 23]] == 0.0)

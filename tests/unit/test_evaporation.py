@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from chase_jax.physics import evaporation, vegetation
+from chase_jax.physics.disaggregation import Storm
 
 
 def test_dark_leaves_nearly_close_and_bright_leaves_open():
@@ -28,21 +30,45 @@ def test_stomata_like_it_warm_and_humid():
     assert response(288.0, 0.0, 50.0) < response(293.0, 0.0, 50.0) < 1.0
 
 
-def test_soil_share_spans_zero_to_one_and_lies_below_the_wetness():
-    wetness = jnp.linspace(0.0, 1.0, 11)
-    share = evaporation.soil_share(wetness, 0.7e-3, 290.0, 0.01)
-    assert share[0] == 0.0
-    assert share[-1] == 1.0
-    assert np.all(np.diff(share) > 0.0)
-    assert np.all(share <= wetness)
+def test_soil_share_falls_with_the_dry_layer_and_puddles_do_not_feel_it():
+    resistance = jnp.array([0.0, 100.0, 1e3, 1e12])
+    share = evaporation.soil_share(0.2, resistance, 0.01)
+    np.testing.assert_allclose(share, [1.0, 0.2 + 0.8 / 2.0, 0.2 + 0.8 / 11.0, 0.2], rtol=1e-9)
 
 
-def test_wet_leaves_cannot_lose_more_than_they_hold():
-    demand = jnp.array([0.0, 1e-3, 1.0, 1e3])
-    share = evaporation.drying_share(0.5, demand, 0.1)
-    lost = demand * share / 0.5
-    assert np.all(lost < 0.1 * (1.0 + 1e-6))
-    assert share[0] == 0.5
+def integrated(before, gained, demand, storm, steps):
+    """Mean share filled, weighted with demand, by many explicit steps of the equation."""
+    first, during, less = (0.0, 1.0, 1.0) if storm is None else storm
+    filled, carried = before, 0.0
+    for k in range(steps):
+        rains = first <= (k + 0.5) / steps < first + during
+        rate = demand * (less if rains else 1.0) / (1.0 - during * (1.0 - less))
+        gain = gained / during if rains else 0.0
+        middle = min(filled + 0.5 / steps * (gain - rate * filled), 1.0)
+        carried += rate * middle / steps
+        filled = min(filled + (gain - rate * middle) / steps, 1.0)
+    return carried / demand
+
+
+@pytest.mark.parametrize(
+    ("before", "gained", "demand"),
+    [(0.0, 0.5, 0.3), (0.0, 3.0, 0.5), (1.0, 0.0, 4.0), (0.4, 0.0, 0.05), (0.7, 2.0, 1.9), (0.2, 5.0, 30.0)],
+)
+@pytest.mark.parametrize("storm", [None, (0.3, 0.5, 0.3), (0.0, 0.4, 0.5)])
+def test_mean_filling_is_the_solution_of_its_equation(before, gained, demand, storm):
+    given = None if storm is None else Storm(*(jnp.asarray(value) for value in storm))
+    found = evaporation.mean_filling(*(jnp.asarray(value) for value in (before, gained, demand)), given)
+    np.testing.assert_allclose(found, integrated(before, gained, demand, storm, 20_000), rtol=5e-4)
+
+
+def test_no_more_evaporates_than_leaves_hold_and_catch():
+    before, gained, demand = jnp.meshgrid(
+        jnp.linspace(0.0, 1.0, 5), jnp.array([0.0, 0.1, 1.0, 10.0]), 10.0 ** jnp.linspace(-9.0, 4.0, 27)
+    )
+    filled = evaporation.mean_filling(before, gained, demand)
+    assert np.all(demand * filled <= (before + gained) * (1.0 + 1e-9))
+    assert np.all((filled >= 0.0) & (filled <= 1.0))
+    np.testing.assert_allclose(evaporation.mean_filling(jnp.ones(1), jnp.ones(1), jnp.zeros(1)), 1.0)
 
 
 def test_limit_to_store_turns_the_cut_into_sensible_heat():
