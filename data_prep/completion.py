@@ -8,7 +8,7 @@ r"""Completion of daily weather: what the model needs and stations do not give, 
 | `specific_humidity` | dew point | vapor pressure over water (bolton1980) |
 | | extremes of temperature, precipitation | lowest temperature, corrected for aridity (kimball1997) |
 | `shortwave_down` | extremes of temperature, precipitation | range of temperature (thornton1999) |
-| | precipitation | wet and dry days (spokas2006) |
+| | precipitation | usual ranges of wet and dry days (dai1999, thornton1999) |
 | `wind_speed` | a climatology | a constant or twelve monthly values |
 
 Longwave radiation is left to the model, which derives it from temperature, humidity and light. Where humidity is
@@ -69,7 +69,7 @@ def complete(
         InputError: Temperature or precipitation is missing or has gaps, the step is not a day, or an argument is wrong.
 
     Source:
-        thornton1999, thornton2000, kimball1997, spokas2006, allen1998; see the table of this module.
+        thornton1999, thornton2000, kimball1997, dai1999, allen1998; see the table of this module.
     """
     held = {name: _read(dataset, name) for name in (*FORCING_REQUIRED, "air_temperature_min", "air_temperature_max")}
     known = {name: array for name, array in held.items() if array is not None}
@@ -119,9 +119,6 @@ def complete(
     def shine(vapor: np.ndarray) -> np.ndarray:
         return sunlight.shortwave_from_extremes(spread, rain, vapor, place, height, day, skyline)
 
-    if "shortwave_down" not in values and not extremes:
-        light = sunlight.shortwave_from_wet_days(rain, place, height, day, skyline)
-        add("shortwave_down", light, f"wet and dry days{shade}", "precipitation latitude altitude", "spokas2006")
     if "specific_humidity" not in values and DEW_POINT in dataset:
         array = dataset[DEW_POINT]
         found = array.attrs.get("units")
@@ -143,7 +140,8 @@ def complete(
         add("specific_humidity", weather.specific_humidity(vapor, pressure), how, told, "kimball1997 thornton2000")
     if "shortwave_down" not in values:
         vapor = weather.vapor_pressure_of_humidity(values["specific_humidity"], pressure)
-        add("shortwave_down", shine(vapor), f"range of temperature{shade}", f"{told} specific_humidity", "thornton1999")
+        how = "range of temperature" if extremes else "wet and dry days"
+        add("shortwave_down", shine(vapor), f"{how}{shade}", f"{told} specific_humidity", "thornton1999")
     if "wind_speed" not in values:
         monthly, how = _climatology(wind_speed)
         wind = monthly[days.month.to_numpy() - 1].reshape(-1, *[1] * place.ndim)

@@ -21,9 +21,6 @@ WET_DAY_FACTOR = 0.75  # 1, on the transmittance of a wet day
 RANGE_WINDOW = 31  # days, about the day itself, over which the range of temperature is averaged
 WET_DAY = 0.0  # kg m-2, precipitation beyond which a day counts as wet; thornton1999
 DIFFUSE_SLOPE = 1.25  # 1, share of diffuse light is 1.25 (1 - transmittance); thornton2000
-# Beam transmittance of dry days, of those after a wet day, of wet days, of those after a wet day; spokas2006.
-BEAM_DRY, BEAM_AFTER_RAIN, BEAM_WET, BEAM_WET_AGAIN = 0.7, 0.6, 0.4, 0.3
-SCATTERED_DOWN = 0.3  # 1, share of what the beam loses that arrives as diffuse light; spokas2006
 SEA_LEVEL_PRESSURE = 101300.0  # Pa
 INTERVALS = 48  # of the sunlit part of the day
 
@@ -174,46 +171,6 @@ def unshaded_share(
         seen, total = seen + beam * above, total + beam
     diffuse = np.clip(DIFFUSE_SLOPE * (1.0 - transmittance), 0.0, 1.0)
     return (1.0 - diffuse) * seen / total + diffuse * np.mean(np.cos(np.deg2rad(horizon)) ** 2)
-
-
-def shortwave_from_wet_days(
-    precipitation: np.ndarray,
-    latitude: np.ndarray,
-    altitude: np.ndarray,
-    day_of_year: np.ndarray,
-    horizon: np.ndarray | None = None,
-) -> np.ndarray:
-    r"""Daily mean shortwave radiation from no more than which days were wet, W m-2.
-
-    $$ R = R_a \frac{\sum \mu\,[\tau^{m p/p_0} + 0.3\,(1 - \tau^{m p/p_0})]}{\sum \mu} , $$
-
-    with $\tau$ 0.7 on a dry day after a dry one, 0.6 after a wet one, 0.4 on a wet day and 0.3 on another.
-
-    Args:
-        precipitation (time, ...): Precipitation, kg m-2 s-1.
-        latitude (...): Latitude, degree.
-        altitude (...): Altitude, m.
-        day_of_year (time, ...): Day of the year, 1 to 366.
-        horizon (azimuth,): Height of the skyline at equal steps of azimuth from north over east, degree; flat if None.
-
-    Returns:
-        (time, ...): Shortwave radiation on the horizontal, W m-2.
-
-    Source:
-        spokas2006.
-    """
-    wet = precipitation * weather.SECONDS_PER_DAY > WET_DAY
-    before = np.concatenate([wet[:1], wet[:-1]])
-    beam = np.where(
-        wet, np.where(before, BEAM_WET_AGAIN, BEAM_WET), np.where(before, BEAM_AFTER_RAIN, BEAM_DRY)
-    )  # the first day counts as following one of its kind
-    thickness = weather.standard_pressure(altitude) / SEA_LEVEL_PRESSURE
-    passed = total = np.zeros(())
-    for cosine, _ in sun_positions(latitude, day_of_year):
-        direct = beam ** (thickness * air_mass(cosine))
-        passed = passed + cosine * (direct + SCATTERED_DOWN * (1.0 - direct))
-        total = total + cosine
-    return _on_the_ground(passed / total, latitude, altitude, day_of_year, horizon)
 
 
 def _on_the_ground(

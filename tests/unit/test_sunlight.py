@@ -71,9 +71,7 @@ def test_without_air_and_cloud_all_light_arrives():
     by_range = sunlight.shortwave_from_extremes(
         np.full(day.size, 80.0), nothing, nothing, np.array(50.0), np.array(NO_AIR), day
     )
-    by_rain = sunlight.shortwave_from_wet_days(nothing, np.array(50.0), np.array(NO_AIR), day)
     np.testing.assert_allclose(by_range, top, rtol=1e-6)
-    np.testing.assert_allclose(by_rain, top, rtol=1e-9)
 
 
 def test_light_stays_below_that_above_the_air_and_ends_in_the_polar_night():
@@ -83,23 +81,11 @@ def test_light_stays_below_that_above_the_air_and_ends_in_the_polar_night():
     spread, rain = draw.uniform(0.0, 35.0, shape), draw.exponential(1e-5, shape) * (draw.random(shape) < 0.4)
     top = weather.extraterrestrial_radiation(latitude, day)
     altitude = draw.uniform(-400.0, 8000.0, 30)
-    for found in (
-        sunlight.shortwave_from_extremes(spread, rain, draw.uniform(0, 4000, shape), latitude, altitude, day),
-        sunlight.shortwave_from_wet_days(rain, latitude, altitude, day),
-    ):
-        assert np.isfinite(found).all()
-        assert (found >= 0.0).all()
-        assert (found <= 0.98 * top + 1e-12).all()
-        assert (found[top == 0.0] == 0.0).all()
-
-
-def test_four_kinds_of_days():
-    """Dry after dry, wet after dry, wet after wet, dry after wet: .7, .4, .3, .6 at the zenith of a thick path."""
-    rain = np.array([0.0, 1.0, 1.0, 0.0]) / 86400.0
-    found = sunlight.shortwave_from_wet_days(rain, np.array(0.0), np.array(0.0), np.full(4, 80))
-    assert found[0] > found[3] > found[1] > found[2]
-    share = found / weather.extraterrestrial_radiation(np.array(0.0), np.array(80))
-    assert 0.70 < share[0] < 0.75  # .79 at the zenith; .74 at the mean air mass of 1.27 of a day at the equator
+    found = sunlight.shortwave_from_extremes(spread, rain, draw.uniform(0, 4000, shape), latitude, altitude, day)
+    assert np.isfinite(found).all()
+    assert (found >= 0.0).all()
+    assert (found <= 0.98 * top + 1e-12).all()
+    assert (found[top == 0.0] == 0.0).all()
 
 
 def test_skyline():
