@@ -30,6 +30,7 @@ from data_prep.weather import specific_humidity
 
 ZERO_CELSIUS = 273.15  # K
 MISSING = -99.0  # what the text files write where nothing was measured
+LEAST_HEIGHT, NEUTRAL_WIND = 0.02, 3.0  # m, m s-1
 HALF_HOUR = pd.Timedelta(minutes=30)
 # Sites with daily weather: latitude (degree north) and altitude (m).
 PLACES = {"US-Bi1": (38.0992, -2.7), "US-Hn1": (46.4089, 117.0), "Col de Porte": (45.295, 1325.0)}
@@ -184,6 +185,40 @@ def read_tower(folder: pathlib.Path, leaf_area_unit: float = 1.0) -> Measurement
         precipitation=table["precipitation"] / step.total_seconds(),
     )
     return Measurements(weather, pd.DatetimeIndex(table.index), observed)
+
+
+def canopy_height(measurements: Measurements, sensor_height: float) -> pd.Series:
+    r"""Height of the vegetation about a tower on every day, m, from wind and friction velocity alone.
+
+    In neutral air $u/u_* = \frac1k \ln\frac{z - d}{z_0}$ with $d = 0.66\,h$ and $z_0 = 0.1\,h$. Half hours with more
+    than 3 m s-1 count as neutral; the median of a day, then that of five days.
+
+    Args:
+        measurements: Result of :func:`read_tower`.
+        sensor_height: Height z of the anemometer, m.
+
+    Source:
+        pennypacker2016, who found the cuts of alfalfa at this place in it.
+    """
+    wind = np.asarray(measurements.weather.measured.wind_speed)[..., 0].ravel()
+    ratio = wind / measurements.observed["friction_velocity"].where(measurements.observed["friction_velocity"] > 0.0)
+    height = np.linspace(LEAST_HEIGHT, 0.8 * sensor_height, 1000)
+    rough = np.log((sensor_height - 0.66 * height) / (0.1 * height)) / 0.4  # falls with height
+    found = pd.Series(np.interp(-ratio, -rough, height), ratio.index).where((wind > NEUTRAL_WIND) & ratio.notna())
+    daily = found.resample("D").median().rolling(5, min_periods=1, center=True).median()
+    return daily.interpolate(limit_direction="both")
+
+
+def alfalfa_leaf_area(height: pd.Series) -> pd.Series:
+    r"""Leaf area index of alfalfa from its height h in m, $\max(5.5 + 1.5 \ln h, 0.3)$, 1.
+
+    Args:
+        height: Height, m.
+
+    Source:
+        allen1989; the floor, stubble, is this project's.
+    """
+    return (5.5 + 1.5 * np.log(height)).clip(lower=0.3)
 
 
 def relative_to_specific_humidity(
