@@ -112,7 +112,7 @@ def run(settings: Any, folder: run_folder.RunFolder, given: build.Inputs, asked:
 
     values = np.asarray(one.transform.decode(jnp.asarray(found)))
     parameters = np.array(one.decode(jnp.asarray(found), model.parameters).channel.manning_roughness)
-    attributes = _attributes(model, given.forcing)
+    attributes = workflows.attributes(model.domain, given.forcing)
     donors = np.stack([attributes[parts.group == number].mean(axis=0) for number in range(used.size)])
     ungauged = parts.group < 0
     parameters[ungauged] = regionalize.transfer(donors, values, attributes[ungauged], settings.fit.donors)
@@ -178,19 +178,6 @@ def _through(program: build.Program, reader: Reader, state: Any, totals: Any) ->
         for name, values in series.items():
             pieces.setdefault(name, []).append(np.asarray(values)[:count])
     return state, {name: np.concatenate(values) for name, values in pieces.items()}
-
-
-def _attributes(model: Chase, reader: Reader) -> np.ndarray:
-    """What similarity is judged by (cell, attribute): climate, height, slope, soil, leaves; any units."""
-    d = model.domain
-    weather = [reader.read(day, 1) for day in range(0, reader.dates.size, 10)]
-    climate = [
-        np.mean([np.asarray(getattr(one, name))[0] for one in weather], axis=0)
-        for name in ("precipitation", "air_temperature", "specific_humidity")
-    ]
-    slope = np.log10(np.maximum(np.asarray(d.bed_fall) / np.asarray(d.channel_length), 1e-5))
-    rest = (d.surface_altitude, slope, d.clay_fraction, np.mean(np.asarray(d.leaf_area_index), axis=0))
-    return np.stack([*climate, *map(np.asarray, rest)], axis=1)
 
 
 def _transferred(one: free.Free, values: np.ndarray, flow: Callable[[jax.Array], jax.Array]) -> np.ndarray:

@@ -327,10 +327,27 @@ class Fit:
         "parameter that is to meet the baseflow index; the paper's, or another that divides water by its way",
         ("baseflow_factor", "dcor", "bypass_fraction"),
     )
-    trials: int = key(12, "most trials: of a parameter with method=standard, of all with method=gradient", low=1)
-    sweeps: int = key(1, "how often method=standard goes through the parameters; the paper does it once", low=1)
-    spinup_cycles: int = key(3, "repetitions of the run-in before the first trial", low=1)
-    cycles: int = key(4, "most repetitions of the run-in within a trial, until the stores stand still", low=1)
+    trials: int = key(
+        12,
+        "most trials of a round: of each parameter with method=standard, of all with method=gradient; steps of a "
+        "field or network",
+        low=1,
+    )
+    rounds: int | None = key(
+        None,
+        "rounds of trials, before each of which the stores are renewed; empty for 1 with method=standard, which is the "
+        "paper's, 6 with method=gradient, and 1 of a field or network",
+        low=1,
+    )
+    spinup_cycles: int = key(12, "repetitions of the run-in before the first trial", low=1)
+    renewal_cycles: int = key(3, "repetitions of the run-in between rounds and before the result is judged", low=1)
+    cycles: int = key(1, "repetitions of the run-in within a trial", low=1)
+    optimiser: str = key("lbfgs", "of variant=field and network", ("lbfgs", "adam"))
+    rate: float = key(0.1, "learning rate of fit.optimiser=adam", low=0)
+    smoothness: float = key(0.1, "of variant=field: weight of differences between neighbors", low=0)
+    width: int = key(16, "of variant=network: neurons of a hidden layer", low=1)
+    seed: int = key(0, "of variant=network: seed of its first weights")
+    model: str = key("coupled", "which model judges the result", ("coupled", "columns"))
     parameters: list[str] = key(  # noqa: RUF009  a field, not a shared list
         ["dcor", "baseflow_factor", "manning_roughness", "bed_conductance_factor"],
         "of target=discharge: what is sought, any of the parameters and factors in the table of variables",
@@ -344,7 +361,7 @@ class Fit:
     share: float = key(0.5, "of target=discharge: share of the days that is fitted; the rest judges", low=0.1, high=1)
     prior: float = key(1e-3, "of target=discharge: weight of staying near the parameters as they are", low=0)
     donors: int = key(3, "of target=hydrograph: basins from which an ungauged cell takes its roughness", low=1)
-    corrections: int = key(2, "runs of the coupled model that correct what closed columns miss", low=0)
+    corrections: int = key(3, "trials in the coupled model that correct what closed columns miss", low=0)
 
 
 @dataclasses.dataclass
@@ -357,7 +374,11 @@ class Calibrate(Config):
         ("runoff_depth", "baseflow_index", "signatures", "hydrograph", "discharge"),
     )
     method: str = key("gradient", "the paper's procedure or by derivatives", ("standard", "gradient"))
-    variant: str = key("newton", "of method=gradient", ("newton",))
+    variant: str = key(
+        "newton",
+        "of method=gradient: every cell by itself; a field held together by its neighbors; a network from attributes",
+        ("newton", "field", "network"),
+    )
     check: bool = key(False, "compare derivatives with differences in some cells, and calibrate nothing")
     maps: Maps = dataclasses.field(default_factory=Maps)
     fit: Fit = dataclasses.field(default_factory=Fit)

@@ -24,6 +24,7 @@ from chase_jax import build, config
 from chase_jax import constants as const
 from chase_jax.calibration import trial
 from chase_jax.checks import require
+from chase_jax.domain.domain import Domain
 from chase_jax.io import output, restart, results, run_folder, store, tables
 from chase_jax.io.calendar import DAY, LONGEST_CHUNK, Chunk, chunks
 from chase_jax.io.forcing_store import Reader
@@ -164,6 +165,24 @@ def span(reader: Reader, cells: np.ndarray | None = None, days: int | None = Non
         return weather
 
     return trial.spans(read, days, LONGEST_CHUNK)
+
+
+def attributes(domain: Domain, reader: Reader) -> np.ndarray:
+    """What similarity is judged by (cell, attribute): climate, height, slope, soil, leaves; any units.
+
+    Args:
+        domain: The domain.
+        reader: Its weather, of which every tenth day is read.
+    """
+    d = domain
+    weather = [reader.read(day, 1) for day in range(0, reader.dates.size, 10)]
+    climate = [
+        np.mean([np.asarray(getattr(one, name))[0] for one in weather], axis=0)
+        for name in ("precipitation", "air_temperature", "specific_humidity")
+    ]
+    slope = np.log10(np.maximum(np.asarray(d.bed_fall) / np.asarray(d.channel_length), 1e-5))
+    rest = (d.surface_altitude, slope, d.clay_fraction, np.mean(np.asarray(d.leaf_area_index), axis=0))
+    return np.stack([*climate, *map(np.asarray, rest)], axis=1)
 
 
 def _scan(given: build.Inputs) -> dict[str, tuple[float, float, float]]:

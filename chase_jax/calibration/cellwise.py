@@ -116,36 +116,33 @@ def status_of(goal: Goal, unknowns: np.ndarray, residuals: np.ndarray) -> np.nda
     return np.where(beyond.sum(axis=0) == 2, BOTH_OUT_OF_REACH, status)
 
 
-def standard(evaluate: Evaluate, start: np.ndarray, goal: Goal, sweeps: int = 1, trials: int = 12) -> Fit:
+def standard(evaluate: Evaluate, start: np.ndarray, goal: Goal, trials: int = 12) -> Fit:
     """One parameter after the other, each found between its bounds with the others as they are.
 
     Args:
         evaluate: Runs a trial of unknowns (parameter, cell); the second argument asks for derivatives.
         start: (parameter, cell) unknowns to begin with, 1.
         goal: One signature for every parameter, in the same order.
-        sweeps: How often the parameters are gone through; the paper does it once.
         trials: Most trials of one parameter after its bounds were tried.
     """
     unknowns = np.array(start)
     share = 1.0 / (1.0 + np.exp(-unknowns))
-    outcome = None
-    for _ in range(sweeps):
-        for row in range(len(goal.names)):
+    for row in range(len(goal.names)):
 
-            def miss(value: np.ndarray, cell: np.ndarray, row: int = row) -> np.ndarray:
-                share[row, cell] = value
-                tried = np.log(share) - np.log1p(-share)
-                return goal.residuals(evaluate(tried, False))[row, cell]
+        def miss(value: np.ndarray, cell: np.ndarray, row: int = row) -> np.ndarray:
+            share[row, cell] = value
+            tried = np.log(share) - np.log1p(-share)
+            return goal.residuals(evaluate(tried, False))[row, cell]
 
-            cells = np.arange(unknowns.shape[1])
-            low, high = np.full(cells.size, MARGIN), np.full(cells.size, 1.0 - MARGIN)
-            found = scipy.optimize.elementwise.find_root(
-                miss, (low, high), args=(cells,), tolerances={"fatol": CLOSE}, maxiter=trials
-            )
-            edge = np.where(np.abs(found.f_bracket[0]) <= np.abs(found.f_bracket[1]), low, high)
-            bracketed = np.sign(found.f_bracket[0]) * np.sign(found.f_bracket[1]) <= 0
-            share[row] = np.where(bracketed & np.isfinite(found.x), found.x, edge)
-            unknowns = np.log(share) - np.log1p(-share)
+        cells = np.arange(unknowns.shape[1])
+        low, high = np.full(cells.size, MARGIN), np.full(cells.size, 1.0 - MARGIN)
+        found = scipy.optimize.elementwise.find_root(
+            miss, (low, high), args=(cells,), tolerances={"fatol": CLOSE}, maxiter=trials
+        )
+        edge = np.where(np.abs(found.f_bracket[0]) <= np.abs(found.f_bracket[1]), low, high)
+        bracketed = np.sign(found.f_bracket[0]) * np.sign(found.f_bracket[1]) <= 0
+        share[row] = np.where(bracketed & np.isfinite(found.x), found.x, edge)
+        unknowns = np.log(share) - np.log1p(-share)
     outcome = evaluate(unknowns, False)
     residuals = goal.residuals(outcome)
     return Fit(unknowns, residuals, None, status_of(goal, unknowns, residuals))

@@ -39,6 +39,7 @@ def step(jacobian: np.ndarray, residuals: np.ndarray, damping: np.ndarray, at: n
     rest = _solve(np.where(beyond[:, None, :], 0.0, jacobian), moved[:, :, None], damping)
     moved_by = np.where(beyond, held, np.where(beyond.any(axis=1, keepdims=True), rest, moved_by))
     moved_by = np.clip(moved_by, -LONGEST_STEP, LONGEST_STEP)
+    moved_by = np.nan_to_num(moved_by)  # where a derivative is no number, a cell stays as it is
     return np.clip(at + moved_by.T, -LIMIT, LIMIT) - at
 
 

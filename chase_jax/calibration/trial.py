@@ -1,8 +1,10 @@
 """A trial: the model with some parameters, run from near its own equilibrium, and the signatures that come out.
 
-A trial repeats the run-in until the stores have taken on what the new parameters make of them, and then runs the
-period whose runoff is judged. It starts from the stores with which the trial before it ended. What the stores still
-gain or lose over the period is reported, because a mean from an aquifer that drains is no runoff depth.
+A trial runs the run-in, so that the upper stores take on what the new parameters make of them, and then the period
+whose runoff is judged. All trials of a round start from the same stores, so that what they yield depends on their
+parameters alone and differences between them mean something; between rounds :meth:`Simulator.equilibrium` renews these
+stores under the best parameters so far. What the stores still gain or lose over the period is reported, because a mean
+from an aquifer that drains is no runoff depth.
 
 Derivatives go along in forward mode: one tangent for every free parameter, each changing all cells at once. Of closed
 columns, in which no cell sees another, that yields every cell's own derivatives; of the coupled model it yields what a
@@ -22,14 +24,14 @@ from chase_jax import constants as const
 from chase_jax.calibration import free as free_parameters
 from chase_jax.calibration import targets
 from chase_jax.calibration.free import Free
-from chase_jax.model import budget
+from chase_jax.model import budget, equilibrium
 from chase_jax.model.chase import Chase
 from chase_jax.model.containers import State
 from chase_jax.physics import atmosphere
 
 COST_WITH_SLOPES = 5.5  # 1, of a run with the derivatives by two parameters over one without; measured
 LARGEST_DRIFT = 0.01  # 1, of the runoff, above which a cell is not in equilibrium
-SETTLED_SHARE = 0.8  # 1, of the cells; those over deep water tables in dry climates need centuries
+EXTRAPOLATED = 3  # repetitions of a run-in after which the water table is moved to where its changes tend
 Weather = Callable[[int], tuple[atmosphere.Forcing, int]]
 
 
@@ -75,7 +77,7 @@ class Simulator:
     """A model whose parameters can be tried; compiles once without and once with derivatives."""
 
     def __init__(
-        self, model: Chase, free: Sequence[Free], run_in: Span, period: Span, interval_days: int, cycles: int = 4
+        self, model: Chase, free: Sequence[Free], run_in: Span, period: Span, interval_days: int, cycles: int = 1
     ) -> None:
         """A simulator.
 
@@ -85,7 +87,7 @@ class Simulator:
             run_in: Weather before the period, or that of the period itself.
             period: Weather of the period that is judged.
             interval_days: Interval of the separation of base flow, days.
-            cycles: How often a trial repeats the run-in at most.
+            cycles: How often a trial goes through the run-in.
         """
         self.model, self.free, self.cycles = model, tuple(free), cycles
         self._run_in, self._period, self._interval = run_in, period, interval_days
@@ -103,16 +105,42 @@ class Simulator:
         """Days of one forward run: the run-in once and the period."""
         return self._run_in.days + self._period.days
 
+    @property
+    def spans(self) -> tuple[tuple[str, Span], ...]:
+        """Run-in and period with their names."""
+        return (("run-in", self._run_in), ("period", self._period))
+
+    def day_with_tangents(
+        self, unknowns: jax.Array, state: State, moving: State, weather: atmosphere.Forcing
+    ) -> tuple[State, State]:
+        """The stores after a day and their derivatives along the unknowns of every free parameter.
+
+        Args:
+            unknowns (parameter, cell): Unknowns of the free parameters, 1.
+            state: Stores at the start.
+            moving: Their derivatives, (parameter, ...) leaves.
+            weather: Weather of the day, with a time axis of one day.
+        """
+        (state, _), (moving, _) = self._tangents(
+            self.model, unknowns, state, moving, weather, jnp.asarray(1, jnp.int32)
+        )
+        return state, moving
+
     def equilibrium(self, unknowns: jax.Array, state: State, cycles: int) -> State:
-        """Stores after the run-in was repeated.
+        """Stores after the run-in was repeated, the aquifer extrapolated after every third repetition.
 
         Args:
             unknowns (parameter, cell): Unknowns of the free parameters, 1.
             state: Stores at the start.
             cycles: How often.
         """
-        for _ in range(cycles):
+        years = self._run_in.days / const.DAYS_PER_YEAR
+        history = equilibrium.History.start(state)
+        for k in range(cycles):
             state = self._pass(self._run_in, unknowns, state)[0]
+            history = history.with_end(self.model, state, years)
+            if k % EXTRAPOLATED == EXTRAPOLATED - 1:
+                state, history = equilibrium.extrapolated(self.model, state, history)
         return state
 
     def run(self, unknowns: jax.Array, state: State) -> tuple[Outcome, State]:
@@ -125,14 +153,10 @@ class Simulator:
         Returns:
             The outcome and the stores at the end.
         """
-        cycles, settled = 0, False
-        while cycles < self.cycles and not settled:
-            before = state
-            state, series = self._pass(self._run_in, unknowns, before)
-            settled = self._settled(before, state, series)
-            cycles += 1
+        for _ in range(self.cycles):
+            state = self._pass(self._run_in, unknowns, state)[0]
         after, series = self._pass(self._period, unknowns, state)
-        return self._outcome(state, after, self._signatures(jnp.asarray(series)), cycles), after
+        return self._outcome(state, after, self._signatures(jnp.asarray(series))), after
 
     def run_with_slopes(self, unknowns: jax.Array, state: State) -> tuple[Outcome, State]:
         """Try parameters and find the derivatives of what comes out by their unknowns; otherwise as :meth:`run`.
@@ -143,24 +167,14 @@ class Simulator:
         """
         count = len(self.free)
         moving = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape), leaf.dtype), state)
-        cycles, settled = 0, False
-        while cycles < self.cycles and not settled:
-            before = state
-            state, moving, series, _ = self._pass_with_tangents(self._run_in, unknowns, before, moving)
-            settled = self._settled(before, state, series)
-            cycles += 1
+        for _ in range(self.cycles):
+            state, moving, _, _ = self._pass_with_tangents(self._run_in, unknowns, state, moving)
         after, _, series, slopes = self._pass_with_tangents(self._period, unknowns, state, moving)
         rows = []
         for slope in slopes:
             found, along = jax.jvp(self._signatures, (jnp.asarray(series),), (jnp.asarray(slope),))
             rows.append(np.stack([along.runoff_depth, along.baseflow_index]))
-        return self._outcome(state, after, found, cycles, np.stack(rows)), after
-
-    def _settled(self, before: State, after: State, series: np.ndarray) -> bool:
-        """Whether nearly all cells kept their storage over the run-in."""
-        change = self._change(before, after) / len(series)
-        yield_ = np.mean(series, axis=0) * const.SECONDS_PER_DAY
-        return float(np.mean(in_equilibrium(change, yield_, 1.0 / const.DAYS_PER_YEAR))) >= SETTLED_SHARE
+        return self._outcome(state, after, found, np.stack(rows)), after
 
     def _change(self, before: State, after: State) -> np.ndarray:
         """Change of all water in a cell (cell,), kg m-2."""
@@ -168,11 +182,11 @@ class Simulator:
         return np.asarray(budget.storage(domain, after) - budget.storage(domain, before))
 
     def _outcome(
-        self, before: State, after: State, found: targets.Signatures, cycles: int, slopes: np.ndarray | None = None
+        self, before: State, after: State, found: targets.Signatures, slopes: np.ndarray | None = None
     ) -> Outcome:
         """Signatures with the drift of the stores and the cost."""
         drift = self._change(before, after) * (const.DAYS_PER_YEAR / self._period.days)
-        days = cycles * self._run_in.days + self._period.days
+        days = self.cycles * self._run_in.days + self._period.days
         cost = days / (self._run_in.days + self._period.days) * (1.0 if slopes is None else COST_WITH_SLOPES)
         return Outcome(np.asarray(found.runoff_depth), np.asarray(found.baseflow_index), drift, np.array(cost), slopes)
 

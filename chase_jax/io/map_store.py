@@ -49,3 +49,23 @@ def read_maps(
             if name == "baseflow_index" and INTERVAL in array.attrs:
                 interval = int(array.attrs[INTERVAL])
     return found, interval
+
+
+def read_quantiles(
+    path: str | os.PathLike[str], grid: Grid, names: tuple[str, ...]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """What maps tell of their uncertainty: the quantiles of 10 and 90 % (cell,), by name, of those that tell it.
+
+    Args:
+        path: A file on the grid of the domain, as :func:`read_maps` has read it.
+        grid: The grid of the domain.
+        names: The variables.
+    """
+    file, found = store.local_path(path, "maps.path"), {}
+    with store.open_dataset(file) as dataset:
+        for name in names:
+            pair = [f"{name}_{part}" for part in ("low", "high")]
+            if all(part in dataset for part in pair):
+                low, high = (cells_of(dataset[part], part, grid, file) for part in pair)
+                found[name] = low, high
+    return found

@@ -13,7 +13,7 @@ import pytest
 import small_case
 import xarray as xr
 
-from chase_jax import calibrate, cli
+from chase_jax import calibrate_case, cli
 from chase_jax.calibration import cellwise
 from chase_jax.calibration.trial import Outcome
 from chase_jax.io import domain_store, parameter_store, store
@@ -73,7 +73,7 @@ def maps(folder, edit=lambda data: data):
 
 @pytest.fixture(autouse=True)
 def _stand_in(monkeypatch):
-    monkeypatch.setattr(calibrate, "Simulator", StandIn)
+    monkeypatch.setattr(calibrate_case, "Simulator", StandIn)
 
 
 def read(folder):
@@ -91,7 +91,7 @@ def test_it_writes_what_the_contract_says(tmp_path, capsys, method):
     np.testing.assert_allclose(np.log10(found["baseflow_factor"][sought] / HIDDEN[1]), 0.0, atol=0.05)
     assert "manning_roughness" not in found
     rows = list(csv.DictReader((tmp_path / "run" / "trials.csv").open()))
-    assert rows[0]["kind"] == "spin-up"
+    assert rows[0]["kind"] == "spin-up of columns"
     assert rows[-1]["kind"] == "coupled"
     assert float(rows[-1]["runoff_depth_met"]) == 1.0
     with xr.open_dataset(tmp_path / "run" / "calibration.nc") as report:
@@ -153,12 +153,12 @@ def test_a_killed_job_ends_with_the_same_numbers(tmp_path, monkeypatch, capsys, 
                 os.kill(os.getpid(), signal.SIGTERM)
             return super().run(*given, **named)
 
-    monkeypatch.setattr(calibrate, "Simulator", Dying)
+    monkeypatch.setattr(calibrate_case, "Simulator", Dying)
     assert cli.main(["calibrate", *again]) == 75
     assert "continue with resume=true" in capsys.readouterr().err
     with pytest.raises(KeyboardInterrupt):
         cli.main(["calibrate", *again, "resume=true"])
-    monkeypatch.setattr(calibrate, "Simulator", StandIn)
+    monkeypatch.setattr(calibrate_case, "Simulator", StandIn)
     assert cli.main(["calibrate", *again]) == 2
     assert "unfinished run" in capsys.readouterr().err
     assert cli.main(["calibrate", *again, "resume=true"]) == 0
@@ -189,10 +189,10 @@ def test_a_damaged_trial_is_run_again(tmp_path, monkeypatch):
             return super().run(*given, **named)
 
     start = StandIn.calls
-    monkeypatch.setattr(calibrate, "Simulator", Dying)
+    monkeypatch.setattr(calibrate_case, "Simulator", Dying)
     with pytest.raises(KeyboardInterrupt):
         cli.main(["calibrate", *words])
-    monkeypatch.setattr(calibrate, "Simulator", StandIn)
+    monkeypatch.setattr(calibrate_case, "Simulator", StandIn)
     newest = sorted((tmp_path / "run" / "trials").iterdir())[-1]
     newest.write_bytes(b"bad")
     assert cli.main(["calibrate", *words, "resume=true"]) == 0
@@ -226,7 +226,7 @@ def without_interval(data):
         (without_interval, ["maps.interval_days=4"], "allowed are 3, 5, 7, 9, 11"),
         (lambda data: data.drop_vars("runoff_depth"), [], "variable runoff_depth: is missing"),
         (lambda data: data, ["maps.path=nowhere.nc"], "no such file"),
-        (lambda data: data, ["variant=network"], "variant is 'network'"),
+        (lambda data: data, ["variant=netwerk"], "variant is 'netwerk'"),
         (lambda data: data, ["target=hydrograf"], "target is 'hydrograf'"),
     ],
 )
@@ -254,7 +254,7 @@ class Alone(StandIn):
 
 
 def test_one_map_is_enough_for_its_own_parameter(tmp_path, monkeypatch):
-    monkeypatch.setattr(calibrate, "Simulator", Alone)
+    monkeypatch.setattr(calibrate_case, "Simulator", Alone)
     edit = lambda data: data.drop_vars("baseflow_index")  # noqa: E731
     assert cli.main(["calibrate", *maps(tmp_path, edit), "target=runoff_depth"]) == 0
     _, found = read(tmp_path)
@@ -262,7 +262,7 @@ def test_one_map_is_enough_for_its_own_parameter(tmp_path, monkeypatch):
 
 
 def test_a_factor_that_is_found_multiplies_the_one_that_was_given(tmp_path, monkeypatch):
-    monkeypatch.setattr(calibrate, "Simulator", Alone)
+    monkeypatch.setattr(calibrate_case, "Simulator", Alone)
     words = [*maps(tmp_path), "target=runoff_depth", "fit.runoff_depth_by=stomatal_resistance_factor"]
     assert cli.main(["calibrate", *words, "parameters.stomatal_resistance_factor=2.0"]) == 0
     place, found = read(tmp_path)
