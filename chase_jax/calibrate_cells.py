@@ -23,7 +23,7 @@ from chase_jax.io import restart, run_folder
 from chase_jax.model.containers import State
 from chase_jax.model.initial import initial_state
 
-ROUNDS, LATER = 6, 4  # rounds by derivatives, and of how many trials one is left after the first round
+ROUNDS, LATER = 5, 2  # rounds by derivatives, and of how many trials one is left after the first round
 CORRECTIONS = 3  # most trials of the coupled model between renewed stores
 
 
@@ -76,13 +76,17 @@ class _Job:
         self._renew("columns", closed, unknowns, s.spinup_cycles)
         standard = self.settings.method == "standard"
         rounds = s.rounds or (1 if standard else ROUNDS)
-        fit: Fit | None = None
-        for number in range(rounds):
-            if fit is not None:
-                self._renew("columns", closed, fit.unknowns, s.renewal_cycles)
-            trials = s.trials if standard or number == 0 else max(s.trials // LATER, 2)
-            fit = self._round("columns", closed, unknowns if fit is None else fit.unknowns, fit, trials, None)
-        assert fit is not None  # noqa: S101  there is a round at least
+        fit = self._round("columns", closed, unknowns, None, s.trials, None)
+        before: Fit | None = None
+        for number in range(1, rounds):
+            self._renew("columns", closed, fit.unknowns, s.renewal_cycles)
+            if standard:
+                fit = self._round("columns", closed, fit.unknowns, None, s.trials, None)
+                continue
+            start, jacobian, anew = cellwise.restarted(fit, before, number)
+            known = Fit(start, fit.residuals, jacobian, fit.status, fit.first)
+            found = self._round("columns", closed, start, known, max(s.trials // LATER, 2), None)
+            before, fit = fit, cellwise.nearer(found, fit, anew, fit.first)
         if s.model == "columns":
             self._renew("columns", closed, fit.unknowns, s.renewal_cycles)
             judged = [self._trial("columns", closed, fit.unknowns, False, None)]

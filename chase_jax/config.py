@@ -336,7 +336,7 @@ class Fit:
     rounds: int | None = key(
         None,
         "rounds of trials, before each of which the stores are renewed; empty for 1 with method=standard, which is the "
-        "paper's, 6 with method=gradient, and 1 of a field or network",
+        "paper's, 5 with method=gradient, and 1 of a field or network",
         low=1,
     )
     spinup_cycles: int = key(12, "repetitions of the run-in before the first trial", low=1)

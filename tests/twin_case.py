@@ -16,7 +16,7 @@ from chase_jax.model.initial import initial_state
 
 DAYS, FIRST, LAST = 365, "1990-01-01", "1990-12-31"
 INTERVAL = 5
-SPIN_UP = 6  # repetitions of the period until the hidden truth stands still
+SPIN_UP = 12  # repetitions of the period until the hidden truth stands still
 
 
 def weather():
@@ -70,11 +70,11 @@ def write(folder: pathlib.Path) -> list[str]:
     )
     span = trial.spans(lambda day, count: reader.read(day, count, padded=31), DAYS)
     parameters = (free.dcor("D5"), free.baseflow_factor())
-    simulator = trial.Simulator(model, parameters, span, span, INTERVAL, SPIN_UP)
+    simulator = trial.Simulator(model, parameters, span, span, INTERVAL)
     hidden = truth(place.cells)
     pairs = zip(parameters, hidden.values(), strict=True)
     unknowns = jnp.stack([one.transform.encode(jnp.asarray(value)) for one, value in pairs])
-    outcome, _ = simulator.run(unknowns, initial_state(model))
+    outcome, _ = simulator.run(unknowns, simulator.equilibrium(unknowns, initial_state(model), SPIN_UP))
     maps = domain_store.frame(place.grid)
     for name in ("runoff_depth", "baseflow_index"):
         maps[name] = domain_store.map_of(place.grid, getattr(outcome, name))

@@ -36,6 +36,7 @@ LEAST_RUNOFF_TOLERANCE = 0.5  # kg m-2 year-1, where half a percent of the map i
 INDEX_TOLERANCE = 0.01  # 1
 CLOSE = 0.5  # 1, share of the tolerance at which a search ends
 DERIVATIVES = ("always", "first", "never")
+RESTARTS = (-1.0, -2.0, 0.0)  # 1, unknowns of the last parameter from which stuck cells begin anew, one after the other
 DIFFERENCE = 2.0  # 1, step of an unknown for the first differences; wide, because far off the index feels no factor
 MET, EXCLUDED, NO_TARGET, RUNOFF_OUT_OF_REACH, INDEX_OUT_OF_REACH, BOTH_OUT_OF_REACH, NOT_MET = range(7)
 STATUS = (
@@ -91,12 +92,14 @@ class Fit:
         jacobian: (cell, signature, parameter) derivatives of the residuals there, exact or by differences; None if
             the method has none.
         status: (cell,) one of the codes of `STATUS`.
+        first: (cell, signature, parameter) derivatives of the residuals where the search began, likewise.
     """
 
     unknowns: np.ndarray
     residuals: np.ndarray
     jacobian: np.ndarray | None
     status: np.ndarray
+    first: np.ndarray | None = None
 
 
 def status_of(goal: Goal, unknowns: np.ndarray, residuals: np.ndarray) -> np.ndarray:
@@ -175,7 +178,7 @@ def gauss_newton(
         jacobian = goal.jacobian(outcome.slopes)
     elif jacobian is None:
         jacobian = _differences(evaluate, best, goal, residuals)
-    damping = np.full(best.shape[1], damped.FIRST_DAMPING)
+    damping, first = np.full(best.shape[1], damped.FIRST_DAMPING), jacobian
     for _ in range(trials - 1):
         open_rows = ~_pressed(jacobian, residuals, best)
         seeking = np.abs(residuals * open_rows).max(axis=0) > CLOSE
@@ -194,7 +197,56 @@ def gauss_newton(
         residuals = np.where(better, found, residuals)
         fallen, grown = np.maximum(damped.LESS_DAMPING * damping, damped.LEAST_DAMPING), damped.MORE_DAMPING * damping
         damping = np.where(better, fallen, np.where(seeking, grown, damping))
-    return Fit(best, residuals, jacobian, status_of(goal, best, residuals))
+    return Fit(best, residuals, jacobian, status_of(goal, best, residuals), first)
+
+
+def restarted(fit: Fit, before: Fit | None, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the next round begins: where this one ended, or elsewhere in cells that are stuck.
+
+    Where the last parameter is so large or so small that its signature feels it no more, no derivative leads back. A
+    cell that misses that signature, or whose largest residual has not been halved since the round before, goes back to
+    one of a few values of the parameter, with the derivatives that the first round began with.
+
+    Args:
+        fit: What this round found.
+        before: What the one before it found, if there was one.
+        number: How many rounds there were.
+
+    Returns:
+        (parameter, cell) unknowns to begin with; (cell, signature, parameter) derivatives there; (cell,) which cells
+        are begun anew.
+    """
+    if fit.jacobian is None or fit.first is None or len(fit.unknowns) == 1:
+        return fit.unknowns, np.asarray(fit.jacobian), np.zeros(fit.status.shape, bool)
+    missed = np.abs(fit.residuals).max(axis=0) > 1.0
+    stuck = missed & (np.abs(fit.residuals[-1]) > 1.0)
+    if before is not None:
+        stuck |= missed & (np.abs(fit.residuals).max(axis=0) > 0.5 * np.abs(before.residuals).max(axis=0))
+    unknowns = fit.unknowns.copy()
+    unknowns[-1] = np.where(stuck, RESTARTS[(number - 1) % len(RESTARTS)], unknowns[-1])
+    return unknowns, np.where(stuck[:, None, None], fit.first, fit.jacobian), stuck
+
+
+def nearer(fit: Fit, before: Fit, anew: np.ndarray, first: np.ndarray | None) -> Fit:
+    """A fit with what was found before it in cells that were begun anew and came no nearer.
+
+    Args:
+        fit: What a round found.
+        before: What the one before it found.
+        anew (cell,): Cells that were begun anew.
+        first (cell, signature, parameter): Derivatives that the first round began with.
+    """
+    back = anew & (np.abs(fit.residuals).max(axis=0) >= np.abs(before.residuals).max(axis=0))
+    jacobian = fit.jacobian
+    if jacobian is not None and before.jacobian is not None:
+        jacobian = np.where(back[:, None, None], before.jacobian, jacobian)
+    return Fit(
+        np.where(back, before.unknowns, fit.unknowns),
+        np.where(back, before.residuals, fit.residuals),
+        jacobian,
+        np.where(back, before.status, fit.status),
+        first,
+    )
 
 
 def _differences(evaluate: Evaluate, at: np.ndarray, goal: Goal, residuals: np.ndarray) -> np.ndarray:

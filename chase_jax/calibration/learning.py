@@ -179,6 +179,8 @@ class Optimiser:
         require_choice(kind, "kind", OPTIMISERS)
         self.source, self.kind = source, kind
         self._rule = optax.adam(rate) if kind == "adam" else optax.scale_by_lbfgs(memory_size=8)
+        self._update = eqx.filter_jit(self._rule.update)
+        self._prior = eqx.filter_jit(jax.value_and_grad(lambda trained: source.prior(trained)))
 
     def begin(self) -> Progress:
         """Progress before the first step."""
@@ -196,7 +198,7 @@ class Optimiser:
         """
         unknowns, back = jax.vjp(self.source.unknowns, trained)
         value, along = run(unknowns)
-        prior, held = jax.value_and_grad(self.source.prior)(trained)
+        prior, held = self._prior(trained)
         return value + prior, jax.tree.map(jnp.add, back(jnp.asarray(along))[0], held)
 
     def step(self, progress: Progress, run: Run) -> Progress:
@@ -207,7 +209,7 @@ class Optimiser:
             value, slope = progress.value, progress.slope
         better = bool(value < progress.least)
         best, least = (progress.trained, value) if better else (progress.best, progress.least)
-        moved, optimiser = self._rule.update(slope, progress.optimiser, progress.trained)
+        moved, optimiser = self._update(slope, progress.optimiser, progress.trained)
         if self.kind == "adam":
             after = optax.apply_updates(progress.trained, moved)
             return Progress(after, optimiser, best, least, jnp.full((), jnp.inf), slope)

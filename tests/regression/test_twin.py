@@ -56,7 +56,7 @@ def test_derivatives_of_the_first_run_come_near_both_maps_in_the_coupled_model(c
 
 @pytest.mark.slow
 def test_the_procedure_of_the_paper_meets_the_maps_in_closed_columns(case):
-    _, _, _, rows = calibrated(case, "standard", "method=standard", "fit.sweeps=2")
+    _, _, _, rows = calibrated(case, "standard", "method=standard", "fit.rounds=2")
     last = [row for row in rows if row["kind"] == "columns"][-1]
     assert float(last["runoff_depth_met"]) >= 0.9
     assert float(last["baseflow_index_met"]) >= 0.9

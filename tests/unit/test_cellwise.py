@@ -142,3 +142,28 @@ def test_a_parameter_without_effect_stays_and_is_not_identifiable(hidden):
     able = cellwise.identifiable([free.dcor("D5"), free.baseflow_factor()], fit, goal)
     assert able[0].mean() > 0.9
     assert not able[1].any()
+
+
+class Plateau(Cell):
+    """The index feels the second parameter only in the middle of its range."""
+
+    def values(self, unknowns):
+        fast, _ = share(unknowns)
+        slow = share(6.0 * unknowns[1] + 3.0)
+        return np.stack([self.base * (1.0 + 1.5 * fast), 0.8 * slow * (1.0 - 0.5 * fast) + 0.05])
+
+
+def test_cells_stuck_where_no_derivative_leads_back_begin_anew():
+    cell = Plateau()
+    truth = np.stack([np.linspace(-1.5, 1.5, CELLS), np.linspace(-0.9, -0.2, CELLS)])
+    goal, start = Goal(cell.values(truth), NAMES), np.stack([np.zeros(CELLS), np.full(CELLS, 1.0)])
+    fit, before = cellwise.gauss_newton(cell, start, goal, "never"), None
+    stuck = fit.status != cellwise.MET
+    for number in (1, 2, 3):
+        begin, jacobian, anew = cellwise.restarted(fit, before, number)
+        np.testing.assert_array_equal(begin[:, ~anew], fit.unknowns[:, ~anew])
+        found = cellwise.gauss_newton(cell, begin, goal, "never", 8, jacobian)
+        before, fit = fit, cellwise.nearer(found, fit, anew, fit.first)
+        assert (np.abs(fit.residuals).max(axis=0) <= np.abs(before.residuals).max(axis=0) + 1e-9).all()
+    assert stuck.any()
+    assert (fit.status == cellwise.MET).all()
