@@ -39,7 +39,9 @@ def test_sweeps_that_finish_are_kept_and_others_handed_over():
     exact = tree.solve(FOREST, *ARGUMENTS)
     swept = jacobi.solve(FOREST.links, *ARGUMENTS, 8)
     assert jnp.max(jnp.abs(swept - exact)) > 0.1  # a stiff system
-    np.testing.assert_allclose(jacobi.Jacobi(sweeps=8, tolerance=1e-3).solve(FOREST, *ARGUMENTS), exact, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(
+        jacobi.Jacobi(sweeps=8, tolerance=1e-3).solve(FOREST, *ARGUMENTS), exact, rtol=1e-11, atol=1e-13
+    )
     np.testing.assert_allclose(jacobi.Jacobi(sweeps=8, tolerance=np.inf).solve(FOREST, *ARGUMENTS), swept, rtol=1e-12)
     up, low = 1e-3 * up, 1e-3 * low
     diagonal = 1.0 + low + FOREST.links.sum_children(jnp.where(FOREST.links.linked, up, 0.0))
