@@ -10,6 +10,7 @@ from chase_jax import (
     calibrate_check,
     calibrate_discharge,
     calibrate_fields,
+    calibrate_folds,
     calibrate_rivers,
     config,
     workflows,
@@ -23,6 +24,26 @@ check = calibrate_check.run
 
 
 def run(settings: Any) -> str:
+    """Calibrate under a checked configuration: on one file of maps, on every file of a folder, or on discharge.
+
+    Args:
+        settings: A :class:`chase_jax.config.Calibrate`.
+
+    Returns:
+        What was found, in a few lines.
+
+    Raises:
+        InputError: Names file, variable, place, value and what is allowed.
+        Stopped: If the process is asked to stop; all trials that are done are kept.
+    """
+    if not settings.maps.folder:
+        require(settings.part is None, "part is given without maps.folder; leave it out.")
+        return one(settings)
+    require(not settings.maps.path, "maps.path and maps.folder are both given; leave one of them out.")
+    return calibrate_folds.run(settings, one)
+
+
+def one(settings: Any) -> str:
     """Calibrate under a checked configuration.
 
     Args:

@@ -17,13 +17,14 @@ from chase_jax import build, workflows
 from chase_jax.calibrate_case import Case, scores
 from chase_jax.calibration import cellwise, columns
 from chase_jax.calibration.cellwise import Fit
+from chase_jax.calibration.partial import Partial
 from chase_jax.calibration.trial import Outcome, Simulator
 from chase_jax.checks import require
 from chase_jax.io import restart, run_folder
 from chase_jax.model.containers import State
 from chase_jax.model.initial import initial_state
 
-ROUNDS, LATER = 5, 2  # rounds by derivatives, and of how many trials one is left after the first round
+ROUNDS, POLISHED = 6, 2  # rounds by derivatives, and how many of them, the last ones, begin no cell anew
 CORRECTIONS = 3  # most trials of the coupled model between renewed stores
 
 
@@ -64,6 +65,7 @@ class _Job:
         self.cells, self.model = case.cells, case.model
         self.number, self.spent = 0, 0.0
         self.base: Any = None  # stores with which the trials of a round begin
+        self.partial: Partial | None = None
         self.kept: list[str] = []  # their restarts, the newest last
 
     def run(self) -> str:
@@ -77,16 +79,17 @@ class _Job:
         standard = self.settings.method == "standard"
         rounds = s.rounds or (1 if standard else ROUNDS)
         fit = self._round("columns", closed, unknowns, None, s.trials, None)
-        before: Fit | None = None
         for number in range(1, rounds):
             self._renew("columns", closed, fit.unknowns, s.renewal_cycles)
             if standard:
                 fit = self._round("columns", closed, fit.unknowns, None, s.trials, None)
                 continue
-            start, jacobian, anew = cellwise.restarted(fit, before, number)
-            known = Fit(start, fit.residuals, jacobian, fit.status, fit.first)
-            found = self._round("columns", closed, start, known, max(s.trials // LATER, 2), None)
-            before, fit = fit, cellwise.nearer(found, fit, anew, fit.first)
+            start, anew = fit.unknowns, None
+            if number < rounds - POLISHED:
+                start, anew = cellwise.restarted(fit, number)
+            trials = max(s.trials // (2 if anew is not None else 4), 2)
+            found = self._round("columns", closed, start, fit, trials, None, anew)
+            fit = found if anew is None else cellwise.nearer(found, fit, anew)
         if s.model == "columns":
             self._renew("columns", closed, fit.unknowns, s.renewal_cycles)
             judged = [self._trial("columns", closed, fit.unknowns, False, None)]
@@ -112,6 +115,7 @@ class _Job:
         before: Fit | None,
         trials: int,
         cells: np.ndarray | None,
+        anew: np.ndarray | None = None,
     ) -> Fit:
         """Trials from the same stores; derivatives are asked for only before any are known."""
 
@@ -123,7 +127,7 @@ class _Job:
         again = before is not None and (kind == "coupled" or self.settings.fit.derivatives != "always")
         asked = "never" if again else self.settings.fit.derivatives
         return cellwise.gauss_newton(
-            evaluate, start, self.goal, asked, trials, before.jacobian if before is not None else None
+            evaluate, start, self.goal, asked, trials, before.jacobian if before is not None else None, anew
         )
 
     def _finished(self, fit: Fit, found: Fit, outcomes: list[Outcome], search: float) -> str:
@@ -175,6 +179,8 @@ class _Job:
             self.base = restart.read_restart(self.folder.path / name["restart"], initial_state(simulator.model))[0]
         else:
             self.base = None  # later ones are on the disk
+        if self.partial is not None:
+            self.partial.forget()
         self.kept.append(name["restart"])
         for old in self.kept[:-2]:
             self.folder.drop(old)
@@ -193,12 +199,24 @@ class _Job:
                 f"{self.folder.path}: trial {self.number} is damaged and the stores before it are gone; "
                 "run again with output.overwrite=true.",
             )
-            runner = simulator.run_with_slopes if slopes else simulator.run
-            found = runner(jnp.asarray(unknowns), self.base)[0]
+            if slopes:
+                found = simulator.run_with_slopes(jnp.asarray(unknowns), self.base)[0]
+            elif cells is None:
+                found = self._known(simulator).run(unknowns, self.base)
+            else:
+                found = simulator.run(jnp.asarray(unknowns), self.base)[0]
             found = found if cells is None else found.at(cells)
             self._record(name, kind, unknowns, found, time.perf_counter() - begun)
+        if cells is None:
+            self._known(simulator).know(unknowns, found)
         self._count(found)
         return found
+
+    def _known(self, simulator: Simulator) -> Partial:
+        """What is known of the closed columns."""
+        if self.partial is None:
+            self.partial = Partial(simulator)
+        return self.partial
 
     def _count(self, outcome: Outcome) -> None:
         """Go on to the next entry of the folder, or stop if that is asked."""

@@ -299,6 +299,9 @@ class Maps:
     """Maps to calibrate against."""
 
     path: str | None = key(None, "file of maps of runoff_depth and baseflow_index on the grid of the domain")
+    folder: str | None = key(
+        None, "instead of one file, a folder of them such as maps_without, each a calibration of its own"
+    )
     interval_days: int | None = key(
         None,
         "interval of HYSEP for the simulated baseflow index, odd; empty: the attribute interval_days of the map",
@@ -336,7 +339,7 @@ class Fit:
     rounds: int | None = key(
         None,
         "rounds of trials, before each of which the stores are renewed; empty for 1 with method=standard, which is the "
-        "paper's, 5 with method=gradient, and 1 of a field or network",
+        "paper's, 6 with method=gradient, and 1 of a field or network",
         low=1,
     )
     spinup_cycles: int = key(12, "repetitions of the run-in before the first trial", low=1)
@@ -379,6 +382,7 @@ class Calibrate(Config):
         "of method=gradient: every cell by itself; a field held together by its neighbors; a network from attributes",
         ("newton", "field", "network"),
     )
+    part: str | None = key(None, "of maps.folder: do only the i-th of n parts of the files, as i/n")
     check: bool = key(False, "compare derivatives with differences in some cells, and calibrate nothing")
     maps: Maps = dataclasses.field(default_factory=Maps)
     fit: Fit = dataclasses.field(default_factory=Fit)
@@ -525,6 +529,23 @@ def check(config: Config) -> Config:
                 f"output.{name}: unknown map '{wanted}'{hint}; allowed are {', '.join(GRIDDED_OUTPUTS)}.",
             )
     return config
+
+
+def part_of(text: str | None) -> tuple[int, int] | None:
+    """Number and count of a part of a job.
+
+    Args:
+        text: The key `part`, i/n; None for the whole.
+
+    Raises:
+        InputError: If it is neither.
+    """
+    if text is None:
+        return None
+    number, _, count = text.partition("/")
+    good = number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count)
+    require(good, f"part is '{text}'; write it as i/n with i from 1 to n, for example 3/16.")
+    return int(number), int(count)
 
 
 def date(text: str, name: str) -> datetime.date:

@@ -64,7 +64,7 @@ def run(settings: config.Signatures, basins: Basins, tell: Tell = lambda text: N
         not unknown and bool(settings.regressors),
         f"regressors: {', '.join(unknown) or 'none'}; allowed are {', '.join(REGRESSORS)}.",
     )
-    part = _part(settings.part)
+    part = config.part_of(settings.part)
     basins = _within(basins, settings.period.start, settings.period.end)
     limits = Limits(settings.basins.least_years, settings.basins.largest_area * 1e6, settings.basins.tolerance)
     table = attributes.signatures(basins, limits)
@@ -123,16 +123,6 @@ def _within(basins: Basins, start: str, end: str) -> Basins:
     require(bool(inside.any()), f"period.start, period.end: no day of the records lies within {start} to {end}.")
     rain = None if basins.precipitation is None else basins.precipitation[:, inside]
     return dataclasses.replace(basins, time=basins.time[inside], flow=basins.flow[:, inside], precipitation=rain)
-
-
-def _part(text: str | None) -> tuple[int, int] | None:
-    """Number and count of `part`."""
-    if text is None:
-        return None
-    number, _, count = text.partition("/")
-    good = number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count)
-    require(good, f"part is '{text}'; write it as i/n with i from 1 to n, for example 3/16.")
-    return int(number), int(count)
 
 
 def _begin(settings: config.Signatures, data: Learning, is_part: bool) -> pathlib.Path:

@@ -1,13 +1,15 @@
 """A twin: hidden parameters make maps of runoff depth and baseflow index, and calibration looks for them.
 
-    python experiments/valley_twin.py [land=demo] [model=columns] [every=1] [noise=0] [methods=NAME,...] [key=value ...]
+    python experiments/valley_twin.py [land=demo] [model=columns] [every=1] [years=1] [noise=0] [methods=NAME,...]
 
 `land` is the embedded demo, the catchment of one of its gauges (land=G2), or a generated land of 100 x 100 cells
 (land=china_like). The maps are made by the model that is calibrated: closed columns, or the coupled model with
 lateral ground water (model=coupled), in one cell of `every`, near the equilibrium of the hidden parameters. Which cells
 know a parameter is fixed then, from the hidden parameters: a tenth more of it moves its map by over 0.5 %. Every
-method is then run, and a table tells how near it came and at what cost. Further keys are those of `chase calibrate`.
-Everything goes to runs/twin_LAND_MODEL_EVERY; what is there is kept, and a run that was stopped goes on.
+method is then run, and a table tells how near it came and at what cost. With years=5 the weather of the year is
+repeated, once as the run-in and five times as the period; with years=1 both are the same. Further words are keys of
+`chase calibrate`. Everything goes to runs/twin_LAND_MODEL_EVERY_YEARS; what is there is kept; a run that was stopped
+goes on.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from chase_jax.model.chase import Chase
 from chase_jax.model.initial import initial_state
 from data_prep import china_like
 
-START, END, INTERVAL, SPIN_UP = "2001-01-01", "2001-12-31", 5, 30
+FIRST, YEAR, INTERVAL, SPIN_UP = "2001-01-01", 365, 5, 30
 PARAMETERS = {"dcor": "runoff_depth", "baseflow_factor": "baseflow_index"}
 CHANGE, EFFECT = 0.1, 0.005  # 1, of a parameter and of its map, from which a cell knows the parameter
 METHODS = {
@@ -64,20 +66,42 @@ def hidden(row: np.ndarray, column: np.ndarray) -> dict[str, np.ndarray]:
     return {"dcor": 0.25 + 0.18 * one, "baseflow_factor": 10.0 ** (-1.5 + 1.2 * other)}
 
 
-def make_maps(folder: pathlib.Path, data: pathlib.Path, kind: str, every: int) -> None:
+def weather(data: pathlib.Path, years: int) -> list[str]:
+    """The keys of the weather: of a year, or of that year several times after itself."""
+    first = np.datetime64(FIRST)
+    if years == 1:
+        return [f"forcing.path={data}/forcing.nc", f"period.start={first}", f"period.end={first + YEAR - 1}"]
+    path = data / f"forcing_{years}.nc"
+    if not path.exists():
+        year = xr.load_dataset(data / "forcing.nc").sel(time=slice(FIRST, str(first + YEAR - 1)))
+        shifted = [year.assign_coords(time=year.time + np.timedelta64(k * YEAR, "D")) for k in range(years + 1)]
+        fixed = [name for name in year.data_vars if "time" not in year[name].dims]
+        moving = xr.concat([one.drop_vars(fixed) for one in shifted], "time")
+        store.write_dataset(moving.merge(year[fixed]), path, "Weather of a year, repeated (generated)")
+    begin, end = first + YEAR, first + (years + 1) * YEAR - 1
+    words = [f"forcing.path={path}", f"period.start={begin}", f"period.end={end}"]
+    return [*words, f"period.warmup_start={first}", f"period.warmup_end={begin - 1}"]
+
+
+def make_maps(folder: pathlib.Path, data: pathlib.Path, kind: str, every: int, keys: dict[str, str]) -> None:
     """The maps of the hidden parameters, these themselves, and where the maps know them."""
     domain = domain_store.open_domain(data / "domain.nc")
-    weather = forcing_store.open_forcing(
-        data / "forcing.nc", domain.grid, np.asarray(domain.surface_altitude), START, END
-    )
+
+    def weather_of(start: str, end: str) -> forcing_store.Reader:
+        return forcing_store.open_forcing(keys["forcing.path"], domain.grid, altitude, start, end)
+
+    altitude = np.asarray(domain.surface_altitude)
     model, cells = Chase.default(domain), columns.calibrated_cells(domain)[::every]
     place = None if kind == "coupled" else cells
-    span = workflows.span(weather, place)
+    period = workflows.span(weather_of(keys["period.start"], keys["period.end"]), place)
+    run_in = period
+    if "period.warmup_start" in keys:
+        run_in = workflows.span(weather_of(keys["period.warmup_start"], keys["period.warmup_end"]), place)
     model = model if place is None else columns.closed(model, cells)
     truth = hidden(domain.grid.row, domain.grid.column)
     truth = truth if place is None else {name: value[cells] for name, value in truth.items()}
     parameters = (free.dcor("D5"), free.baseflow_factor())
-    simulator = trial.Simulator(model, parameters, span, span, INTERVAL)
+    simulator = trial.Simulator(model, parameters, run_in, period, INTERVAL)
 
     def unknowns(**changed: float) -> jnp.ndarray:
         pairs = zip(parameters, truth, strict=True)
@@ -144,19 +168,21 @@ def score(
 
 def main(words: list[str]) -> pd.DataFrame:
     """Calibrate with every method and print the table."""
-    own = {"land": "demo", "model": "columns", "every": "1", "noise": "0", "methods": ",".join(METHODS)}
+    own = {"land": "demo", "model": "columns", "every": "1", "years": "1", "noise": "0", "methods": ",".join(METHODS)}
     own |= {key: value for key, value in (word.split("=", 1) for word in words) if key in own}
     rest = [word for word in words if word.split("=")[0] not in own]
     land, kind, every, noise = own["land"], own["model"], int(own["every"]), float(own["noise"])
-    data, folder = pathlib.Path(f"runs/twin_{land}"), pathlib.Path(f"runs/twin_{land}_{kind}_{every}")
+    years = int(own["years"])
+    data, folder = pathlib.Path(f"runs/twin_{land}"), pathlib.Path(f"runs/twin_{land}_{kind}_{every}_{years}")
     if not (data / "forcing.nc").exists():
         prepare(data, land)
+    given = weather(data, years)
     if not (folder / "truth.nc").exists():
-        make_maps(folder, data, kind, every)
+        make_maps(folder, data, kind, every, dict(word.split("=", 1) for word in given))
     target = with_errors(folder, noise)
     truth, maps = xr.load_dataset(folder / "truth.nc"), xr.load_dataset(target)
-    common = [f"domain.path={data}/domain.nc", f"forcing.path={data}/forcing.nc", f"maps.path={target}"]
-    common += [f"fit.model={kind}", f"period.start={START}", f"period.end={END}", "resume=true"]
+    common = [f"domain.path={data}/domain.nc", *(word for word in given if "warmup_end" not in word)]
+    common += [f"maps.path={target}", f"fit.model={kind}", "resume=true"]
     rows: dict[str, dict[str, float]] = {}
     for name in own["methods"].split(","):
         result = folder / f"{name}_{noise:g}"

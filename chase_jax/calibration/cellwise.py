@@ -36,6 +36,8 @@ LEAST_RUNOFF_TOLERANCE = 0.5  # kg m-2 year-1, where half a percent of the map i
 INDEX_TOLERANCE = 0.01  # 1
 CLOSE = 0.5  # 1, share of the tolerance at which a search ends
 DERIVATIVES = ("always", "first", "never")
+FAR = 5.0  # 1, residual in tolerances from which a cell counts as stuck
+NEAR_DIFFERENCE = 0.5  # 1, the same where a cell begins anew
 RESTARTS = (-1.0, -2.0, 0.0)  # 1, unknowns of the last parameter from which stuck cells begin anew, one after the other
 DIFFERENCE = 2.0  # 1, step of an unknown for the first differences; wide, because far off the index feels no factor
 MET, EXCLUDED, NO_TARGET, RUNOFF_OUT_OF_REACH, INDEX_OUT_OF_REACH, BOTH_OUT_OF_REACH, NOT_MET = range(7)
@@ -92,14 +94,12 @@ class Fit:
         jacobian: (cell, signature, parameter) derivatives of the residuals there, exact or by differences; None if
             the method has none.
         status: (cell,) one of the codes of `STATUS`.
-        first: (cell, signature, parameter) derivatives of the residuals where the search began, likewise.
     """
 
     unknowns: np.ndarray
     residuals: np.ndarray
     jacobian: np.ndarray | None
     status: np.ndarray
-    first: np.ndarray | None = None
 
 
 def status_of(goal: Goal, unknowns: np.ndarray, residuals: np.ndarray) -> np.ndarray:
@@ -158,6 +158,7 @@ def gauss_newton(
     derivatives: str = "first",
     trials: int = 12,
     jacobian: np.ndarray | None = None,
+    anew: np.ndarray | None = None,
 ) -> Fit:
     """All parameters of a cell together; see the module.
 
@@ -169,6 +170,7 @@ def gauss_newton(
             or "never", by differences at the beginning.
         trials: Most runs, those for the first differences not counted.
         jacobian: (cell, signature, parameter) derivatives to begin with, if they are known and not asked of runs.
+        anew: (cell,) cells where they are not known after all, and found by differences.
     """
     require_choice(derivatives, "derivatives", DERIVATIVES)
     best = np.clip(start, -damped.LIMIT, damped.LIMIT)
@@ -178,7 +180,10 @@ def gauss_newton(
         jacobian = goal.jacobian(outcome.slopes)
     elif jacobian is None:
         jacobian = _differences(evaluate, best, goal, residuals)
-    damping, first = np.full(best.shape[1], damped.FIRST_DAMPING), jacobian
+    if anew is not None and anew.any():
+        near = _differences(evaluate, best, goal, residuals, NEAR_DIFFERENCE * anew)
+        jacobian = np.where(anew[:, None, None], near, jacobian)
+    damping = np.full(best.shape[1], damped.FIRST_DAMPING)
     for _ in range(trials - 1):
         open_rows = ~_pressed(jacobian, residuals, best)
         seeking = np.abs(residuals * open_rows).max(axis=0) > CLOSE
@@ -197,44 +202,37 @@ def gauss_newton(
         residuals = np.where(better, found, residuals)
         fallen, grown = np.maximum(damped.LESS_DAMPING * damping, damped.LEAST_DAMPING), damped.MORE_DAMPING * damping
         damping = np.where(better, fallen, np.where(seeking, grown, damping))
-    return Fit(best, residuals, jacobian, status_of(goal, best, residuals), first)
+    return Fit(best, residuals, jacobian, status_of(goal, best, residuals))
 
 
-def restarted(fit: Fit, before: Fit | None, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def restarted(fit: Fit, number: int) -> tuple[np.ndarray, np.ndarray]:
     """Where the next round begins: where this one ended, or elsewhere in cells that are stuck.
 
     Where the last parameter is so large or so small that its signature feels it no more, no derivative leads back. A
-    cell that misses that signature, or whose largest residual has not been halved since the round before, goes back to
-    one of a few values of the parameter, with the derivatives that the first round began with.
+    cell that misses that signature, or any by far, goes back to one of a few values of the parameter.
 
     Args:
         fit: What this round found.
-        before: What the one before it found, if there was one.
         number: How many rounds there were.
 
     Returns:
-        (parameter, cell) unknowns to begin with; (cell, signature, parameter) derivatives there; (cell,) which cells
-        are begun anew.
+        (parameter, cell) unknowns to begin with, and (cell,) which cells are begun anew.
     """
-    if fit.jacobian is None or fit.first is None or len(fit.unknowns) == 1:
-        return fit.unknowns, np.asarray(fit.jacobian), np.zeros(fit.status.shape, bool)
-    missed = np.abs(fit.residuals).max(axis=0) > 1.0
-    stuck = missed & (np.abs(fit.residuals[-1]) > 1.0)
-    if before is not None:
-        stuck |= missed & (np.abs(fit.residuals).max(axis=0) > 0.5 * np.abs(before.residuals).max(axis=0))
+    if fit.jacobian is None or len(fit.unknowns) == 1:
+        return fit.unknowns, np.zeros(fit.status.shape, bool)
+    stuck = (np.abs(fit.residuals[-1]) > 1.0) | (np.abs(fit.residuals).max(axis=0) > FAR)
     unknowns = fit.unknowns.copy()
     unknowns[-1] = np.where(stuck, RESTARTS[(number - 1) % len(RESTARTS)], unknowns[-1])
-    return unknowns, np.where(stuck[:, None, None], fit.first, fit.jacobian), stuck
+    return unknowns, stuck
 
 
-def nearer(fit: Fit, before: Fit, anew: np.ndarray, first: np.ndarray | None) -> Fit:
+def nearer(fit: Fit, before: Fit, anew: np.ndarray) -> Fit:
     """A fit with what was found before it in cells that were begun anew and came no nearer.
 
     Args:
         fit: What a round found.
         before: What the one before it found.
         anew (cell,): Cells that were begun anew.
-        first (cell, signature, parameter): Derivatives that the first round began with.
     """
     back = anew & (np.abs(fit.residuals).max(axis=0) >= np.abs(before.residuals).max(axis=0))
     jacobian = fit.jacobian
@@ -245,18 +243,19 @@ def nearer(fit: Fit, before: Fit, anew: np.ndarray, first: np.ndarray | None) ->
         np.where(back, before.residuals, fit.residuals),
         jacobian,
         np.where(back, before.status, fit.status),
-        first,
     )
 
 
-def _differences(evaluate: Evaluate, at: np.ndarray, goal: Goal, residuals: np.ndarray) -> np.ndarray:
+def _differences(
+    evaluate: Evaluate, at: np.ndarray, goal: Goal, residuals: np.ndarray, size: np.ndarray | float = DIFFERENCE
+) -> np.ndarray:
     """Derivatives (cell, signature, parameter) by one run for every parameter, each step away from the nearer bound."""
     columns = []
     for row in range(at.shape[0]):
-        step = np.where(at[row] > 0.0, -DIFFERENCE, DIFFERENCE)
+        step = np.where(at[row] > 0.0, -1.0, 1.0) * size
         moved = at.copy()
         moved[row] += step
-        columns.append((goal.residuals(evaluate(moved, False)) - residuals) / step)
+        columns.append((goal.residuals(evaluate(moved, False)) - residuals) / np.where(step == 0.0, 1.0, step))
     return np.moveaxis(np.stack(columns), (0, 1, 2), (2, 1, 0))
 
 

@@ -13,6 +13,8 @@ common change of all cells does to each.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import equinox as eqx
@@ -21,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from chase_jax import constants as const
+from chase_jax.calibration import columns, targets
 from chase_jax.calibration import free as free_parameters
-from chase_jax.calibration import targets
 from chase_jax.calibration.free import Free
 from chase_jax.model import budget, equilibrium
 from chase_jax.model.chase import Chase
@@ -109,6 +111,21 @@ class Simulator:
     def spans(self) -> tuple[tuple[str, Span], ...]:
         """Run-in and period with their names."""
         return (("run-in", self._run_in), ("period", self._period))
+
+    def of(self, cells: np.ndarray) -> Simulator:
+        """Some columns of a model of closed columns; as many of them, whichever, share a compiled program.
+
+        Args:
+            cells (chosen,): Numbers of the columns, increasing.
+        """
+        other = copy.copy(self)
+        model = columns.closed(self.model, cells)
+        # where a column lies does not matter to it, but another grid would be another program
+        grid = self.model.domain.grid.select(np.arange(cells.size))
+        domain = dataclasses.replace(model.domain, grid=grid)
+        other.model = Chase(domain, model.parameters, self.model.solvers, self.model.options)
+        other._run_in, other._period = _at(self._run_in, cells), _at(self._period, cells)
+        return other
 
     def day_with_tangents(
         self, unknowns: jax.Array, state: State, moving: State, weather: atmosphere.Forcing
@@ -254,6 +271,16 @@ def spans(read: Callable[[int, int], atmosphere.Forcing], days: int, longest: in
         return read(k * longest, count), count
 
     return Span(chunk, chunks, days)
+
+
+def _at(span: Span, cells: np.ndarray) -> Span:
+    """A span at some cells."""
+
+    def chunk(k: int) -> tuple[atmosphere.Forcing, int]:
+        weather, count = span.read(k)
+        return jax.tree.map(lambda leaf: leaf[..., cells] if leaf.ndim > 1 else leaf, weather), count
+
+    return Span(chunk, span.chunks, span.days)
 
 
 def in_equilibrium(drift: np.ndarray, runoff: np.ndarray, least: float = 1.0) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import valley
 
-from chase_jax.calibration import columns, free, trial
+from chase_jax.calibration import columns, free, partial, trial
 from chase_jax.checks import InputError
 from chase_jax.model.chase import Chase
 from chase_jax.model.initial import initial_state
@@ -97,3 +97,25 @@ def test_no_column_sees_another_and_a_trial_tells_its_drift(whole):
     rain = 2e-4 * 11 / 31 * 86400.0 * 365.2425
     assert (one.drift < rain - one.runoff_depth).all()
     assert np.isfinite(np.asarray(after.aquifer.storage)).all()
+
+
+def test_columns_that_changed_run_by_themselves_and_yield_the_same(whole):
+    cells = columns.calibrated_cells(whole.domain)[::7]
+    small = columns.closed(whole, cells)
+    span = trial.spans(lambda day, count: weather(cells.size), 31)
+    parameters = (free.dcor("D5"), free.baseflow_factor())
+    simulator = trial.Simulator(small, parameters, span, span, 5)
+    known = partial.Partial(simulator, smallest=2)
+    usual = np.stack([np.asarray(one.encode(small.parameters)) for one in parameters])
+    state = initial_state(small)
+    first = known.run(usual, state)
+    assert float(first.cost) == 1.0
+    known.know(usual, first)
+    moved = usual.copy()
+    moved[0, [1, cells.size - 1]] += 1.0
+    found, asked = known.run(moved, state), simulator.run(jnp.asarray(moved), state)[0]
+    assert float(found.cost) < 0.6
+    for name in ("runoff_depth", "baseflow_index", "drift"):
+        np.testing.assert_allclose(getattr(found, name), getattr(asked, name), rtol=1e-9, atol=1e-9)
+    known.forget()
+    assert float(known.run(moved, state).cost) == 1.0
