@@ -219,7 +219,7 @@ class China:
     """The recipe `china`."""
 
     folder: str | None = key(None, "folder of the sources (merit_hydro, era5_land, ...); empty: china in data.root")
-    south: float | None = key(None, "southern edge of the region, degree; all four or none: those of the tiles")
+    south: float | None = key(None, "southern edge of the region, degree; all four or none: those of the maps")
     north: float | None = key(None, "northern edge of the region, degree")
     west: float | None = key(None, "western edge of the region, degree")
     east: float | None = key(None, "eastern edge of the region, degree")
@@ -229,6 +229,21 @@ class China:
     record_start: str | None = key(None, "first day of the records by which gauges are screened; empty: the file's")
     record_end: str | None = key(None, "last day of these records, ISO; empty: the file's")
     least_years: int = key(5, "complete years of record that a gauge needs", low=0)
+
+
+@dataclasses.dataclass
+class Region(China):
+    """The recipe `region`: that of `china` with drainage and terrain of one's own."""
+
+    folder: str | None = key(None, "folder of the other sources (era5_land, hydrolakes, ...); empty: none of them")
+    elevation: str | None = key(None, "raster of altitudes, m (GeoTIFF or PCRaster map)")
+    flow_direction: str | None = key(None, "raster of flow directions on the same grid")
+    codes: str = key(
+        "esri", "codes of the directions: 1 .. 128, keys of a number pad, MERIT Hydro", ("esri", "ldd", "merit")
+    )
+    river_width: str | None = key(None, "raster of river widths, m; empty: from mean flow")
+    upstream_area: str | None = key(None, "raster of areas upstream, km2, to compare; empty: none")
+    crs: str | None = key(None, "projection of rasters that tell none, such as EPSG:4326")
 
 
 @dataclasses.dataclass
@@ -253,6 +268,7 @@ class Prepare(Config):
     china_like: ChinaLike = dataclasses.field(default_factory=ChinaLike)
     moselle: Moselle = dataclasses.field(default_factory=Moselle)
     china: China = dataclasses.field(default_factory=China)
+    region: Region = dataclasses.field(default_factory=Region)
 
 
 @dataclasses.dataclass

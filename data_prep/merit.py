@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chase_jax.checks import InputError, require
-from data_prep import gridded, hydrography, rasters
+from chase_jax.checks import require
+from data_prep import gridded, rasters
+from data_prep.finemaps import PARTS, FineMaps, Region, moved
 
-PARTS = {"dir": "flow_direction", "elv": "elevation", "upa": "upstream_area", "wth": "river_width"}
 ALIGNED = 0.01  # pixels by which a tile may lie off the grid of the others
-Region = tuple[float, float, float, float]
+PROJECTION = "EPSG:4326"
 
 
 def find(folder: pathlib.Path, part: str) -> list[pathlib.Path]:
@@ -28,21 +28,16 @@ def find(folder: pathlib.Path, part: str) -> list[pathlib.Path]:
 
 
 @dataclass
-class Mosaic:
-    """Tiles on one grid, of which parts are read when they are wanted.
+class Mosaic(FineMaps):
+    """Tiles on one grid.
 
     Attributes:
-        folder: Where the tiles are.
-        latitude (row,): Of the centers of the pixels, degree north, falling.
-        longitude (column,): Degree east, rising.
         tiles: By part ("dir", "elv", "upa", "wth"): files, and row and column of the mosaic that their own first row
             and column are, with their size.
     """
 
-    folder: pathlib.Path
-    latitude: np.ndarray
-    longitude: np.ndarray
     tiles: dict[str, list[tuple[pathlib.Path, int, int, int, int]]]
+    provider = "MERIT Hydro"
 
     @classmethod
     def of(cls, folder: pathlib.Path, region: Region | None = None) -> Mosaic:
@@ -86,12 +81,12 @@ class Mosaic:
                 off = max(abs(start[0] - row), abs(start[1] - column), abs(lat[0] - lat[1] - size) / size * lat.size)
                 require(off <= ALIGNED, f"{path}: does not lie on the grid of the other tiles; take tiles of one kind.")
                 tiles.setdefault(part, []).append((path, row, column, lat.size, lon.size))
-        return cls(folder, latitude, longitude, tiles)
+        return cls(folder, latitude, longitude, PROJECTION, tiles)
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return self.latitude.size, self.longitude.size
+    def parts(self) -> tuple[str, ...]:
+        """Parts of which there are tiles."""
+        return tuple(self.tiles)
 
     def values(self, part: str, rows: slice, columns: slice) -> np.ndarray:
         """Values (row, column) of a window, NaN between tiles. Arguments: part, such as "elv"; rows; columns."""
@@ -101,48 +96,11 @@ class Mosaic:
             right = slice(max(columns.start, column), min(columns.stop, column + wide))
             if down.start < down.stop and right.start < right.stop:
                 own = slice(down.start - row, down.stop - row), slice(right.start - column, right.stop - column)
-                whole[_moved(down, rows), _moved(right, columns)] = gridded.read_pixels(
+                whole[moved(down, rows), moved(right, columns)] = gridded.read_pixels(
                     "merit_hydro", PARTS[part], path, own
                 ).values
         return whole
 
-    def directions(self, rows: slice, columns: slice) -> tuple[np.ndarray, np.ndarray]:
-        """D8 codes of this program and the pixels of land (row, column) of a window.
-
-        Water that leaves the land or the mosaic ends there; water that leaves the window does not.
-
-        Args:
-            rows: Rows of the mosaic.
-            columns: Columns of the mosaic.
-        """
-        around = [
-            slice(max(part.start - 1, 0), min(part.stop + 1, size))
-            for part, size in zip((rows, columns), self.shape, strict=True)
-        ]
-        try:
-            direction, land = gridded.merit_directions(self.values("dir", around[0], around[1]))
-        except InputError as error:
-            raise InputError(f"{self.folder}: tiles of dir: {error}") from None
-        own = _moved(rows, around[0]), _moved(columns, around[1])
-        return hydrography.open_ends(direction, land)[own], land[own]
-
-    def elevation(self, rows: slice, columns: slice, land: np.ndarray) -> np.ndarray:
-        """Altitudes (row, column) of a window, m.
-
-        Args:
-            rows: Rows of the mosaic.
-            columns: Columns of the mosaic.
-            land (row, column): Pixels of land.
-
-        Raises:
-            InputError: If land has none.
-        """
-        values = self.values("elv", rows, columns)
-        lacking = land & ~np.isfinite(values)
-        require(not lacking.any(), f"{self.folder}: {int(lacking.sum())} pixels of land have no elevation.")
-        return values
-
-
-def _moved(part: slice, around: slice) -> slice:
-    """A slice counted from the start of another one."""
-    return slice(part.start - around.start, part.stop - around.start)
+    def decoded(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """D8 codes of this program and the pixels of land. Argument: codes (row, column) of MERIT Hydro."""
+        return gridded.merit_directions(codes)

@@ -59,7 +59,7 @@ def test_overview_names_the_verbs(capsys):
         (("check", "--experimental-rerun=x.pickle"), "unknown option"),
         (
             ("prepare", "recipe=nowhere"),
-            "allowed are appenzell, camels_catchments, china, china_like, moselle, nam_co, otta, rhine_1990",
+            "allowed are appenzell, camels_catchments, china, china_like, moselle, nam_co, otta, region, rhine_1990",
         ),
         (("prepare", "recipe=china_like", "china_like.cells=10"), "china_like.cells is 10; it must be at least 400"),
         (("prepare", "recipe=china_like", "china_like.cell=900"), "did you mean china_like.cells?"),

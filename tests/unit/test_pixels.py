@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chase_jax.checks import InputError
-from data_prep import hydrography, merit, pixels, rasters, relief
+from data_prep import hydrography, merit, pixels, rasters, relief, squares
 
 rasterio = pytest.importorskip("rasterio")
 pytest.importorskip("pyflwdir")
@@ -69,19 +69,19 @@ def mosaic(drainage, tmp_path_factory):
 def survey(mosaic, side, resolution=RESOLUTION):
     """What squares of a size give."""
     log = hydrography.Corrections()
-    grid = pixels.Grid.of(mosaic, resolution, side)
+    grid = squares.Grid.of(mosaic, resolution, side)
     return grid, pixels.survey(grid, log), log
 
 
 def at_once(mosaic, resolution=RESOLUTION):
     """The same by the functions that hold all pixels in memory."""
-    grid = pixels.Grid.of(mosaic, resolution)
+    grid = squares.Grid.of(mosaic, resolution)
     every = slice(0, ROWS), slice(0, COLUMNS)
     codes, dry = mosaic.directions(*every)
     hydro = {"altitude": mosaic.elevation(*every, dry)}
     hydro |= {name: mosaic.values(part, *every) for name, part in (("width", "wth"), ("upstream", "upa"))}
     whole = grid.load(every, 0)
-    area = rasters.pixel_area(mosaic.latitude, mosaic.longitude)
+    area = rasters.pixel_area(mosaic.y, mosaic.x)
     held = np.bincount(whole.block, area.ravel(), grid.cells) >= 0.5 * resolution**2
     land = dry & held[whole.block].reshape(dry.shape)
     log = hydrography.Corrections()
@@ -117,7 +117,7 @@ def test_squares_give_what_all_pixels_give(mosaic, side, resolution):
     filled = rasters.fill_nearest(hydro["altitude"])
     metre = np.deg2rad(STEP) * rasters.EARTH_RADIUS
     down, right = np.gradient(filled)
-    slope = np.hypot(down / metre, right / (metre * np.cos(np.deg2rad(mosaic.latitude))[:, None]))
+    slope = np.hypot(down / metre, right / (metre * np.cos(np.deg2rad(mosaic.y))[:, None]))
     np.testing.assert_allclose(found.slope, mean(slope), rtol=1e-9)
     on = made.active
     np.testing.assert_array_equal(found.pixels.ravel(), np.bincount(block, land.ravel(), grid.cells))
@@ -131,9 +131,9 @@ def test_altitudes_around_points_do_not_depend_on_squares(mosaic):
     lat, lon = NORTH - 0.1 * np.arange(5), WEST + 0.1 * np.arange(7)
     every = slice(0, ROWS), slice(0, COLUMNS)
     land = mosaic.directions(*every)[1]
-    parts = [pixels.mean_altitude(pixels.Grid.of(mosaic, RESOLUTION, side), lat, lon) for side in (200, 23)]
+    parts = [pixels.mean_altitude(squares.Grid.of(mosaic, RESOLUTION, side), lat, lon) for side in (200, 23)]
     np.testing.assert_allclose(parts[0], parts[1], rtol=1e-12)
-    near = (np.abs(mosaic.latitude - lat[2]) < 0.05)[:, None] & (np.abs(mosaic.longitude - lon[3]) < 0.05) & land
+    near = (np.abs(mosaic.y - lat[2]) < 0.05)[:, None] & (np.abs(mosaic.x - lon[3]) < 0.05) & land
     np.testing.assert_allclose(parts[0][2, 3], mosaic.elevation(*every, land)[near].mean(), rtol=1e-6)
 
 

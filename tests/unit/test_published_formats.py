@@ -307,14 +307,14 @@ def test_tiles_of_merit_hydro_are_put_together(tmp_path):
     assert direction[0, 2] == hydrography.SINK
     assert (direction[:, 13] == hydrography.OUTLET).all()
     assert (direction[1:, :13] == 1).all()
-    np.testing.assert_allclose(found.longitude, 100.0 + SMALL * np.arange(16), atol=1e-9)
-    np.testing.assert_allclose(found.latitude, 31.0 - SMALL * np.arange(8), atol=1e-9)
+    np.testing.assert_allclose(found.x, 100.0 + SMALL * np.arange(16), atol=1e-9)
+    np.testing.assert_allclose(found.y, 31.0 - SMALL * np.arange(8), atol=1e-9)
     part = merit.Mosaic.of(tmp_path / "tiles", (30.9965, 31.0, 100.0021, 100.0079))
     assert part.shape == (4, 7)
     direction, dry = part.directions(slice(0, 4), slice(0, 7))
     assert (direction[:, -1] == hydrography.OUTLET).all()  # the region ends there
     np.testing.assert_allclose(part.elevation(slice(0, 4), slice(0, 7), dry), height[1:5, 3:10])
-    pixel = rasters.pixel_area(found.latitude, found.longitude)
+    pixel = rasters.pixel_area(found.y, found.x)
     np.testing.assert_allclose(pixel[0, 0], (6.371e6 * np.deg2rad(SMALL)) ** 2 * np.cos(np.deg2rad(31.0)), rtol=1e-6)
 
 
