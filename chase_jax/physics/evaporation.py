@@ -5,13 +5,15 @@ from __future__ import annotations
 import equinox as eqx
 import jax.numpy as jnp
 
+from chase_jax import constants as const
 from chase_jax.numerics import smooth
-from chase_jax.physics import vegetation
+from chase_jax.physics import longwave, vegetation
 from chase_jax.physics.disaggregation import Storm
 from chase_jax.typing import PerCell, PerComponentCell
 
 DEW_WIDTH = 5e-5  # 1, width in specific humidity over which a surface turns from drying to dewy
 WET_LIMIT = 0.25  # 1, of the area of full leaves that water covers, pollard1995, foley1996
+LITTER_AREA, LITTER_TRANSFER = 0.5, 0.004  # 1, 1, sakaguchi2009
 SERIES_UP_TO = 0.1  # 1, argument below which differences would lose digits
 TINY = 1e-12  # 1
 STOMATAL_OPTIMUM = 298.0  # K, chen2001
@@ -110,18 +112,53 @@ def _means_of_decay(y: PerCell) -> tuple[PerCell, PerCell]:
     return jnp.where(small, phi_near, phi), jnp.where(small, psi_near, psi)
 
 
-def soil_share(ponded: PerCell, resistance: PerCell, conductance: PerCell) -> PerCell:
-    r"""Share of the vapor that soil gives of what its turbulence would carry off, $z_p + (1 - z_p)/(1 + r_s C)$, 1.
+def litter_resistance(vegetated: PerCell, friction_velocity: PerCell) -> PerCell:
+    r"""Resistance to vapor of the dead leaves that lie on soil under plants, $(1 - e^{-0.5 f}) / (0.004\,u_*)$, s m-1.
 
     Args:
-        ponded (cell,): Share of the ground under puddles z_p, 1.
-        resistance (cell,): Resistance of the dry layer r_s, s m-1.
+        vegetated (cell,): Share of the land under plants f, with half a square metre of litter per square metre, 1.
+        friction_velocity (cell,): Friction velocity u_*, m s-1, > 0.
+
+    Source:
+        sakaguchi2009; lawrence2019.
+    """
+    return -jnp.expm1(-LITTER_AREA * vegetated) / (LITTER_TRANSFER * friction_velocity)
+
+
+def through_litter(share: PerCell, resistance: PerCell, conductance: PerCell) -> PerCell:
+    r"""Share $\beta$ of potential evaporation that soil gives, behind litter: $\beta / (1 + \beta r C)$, 1.
+
+    Args:
+        share (cell,): Share without it, 1.
+        resistance (cell,): Resistance of the litter r, s m-1.
         conductance (cell,): Conductance of heat and vapor between soil and air C, m s-1.
 
     Source:
-        swenson2014: the dry layer in series with the air.
+        sakaguchi2009: soil, litter and air in series.
     """
-    return ponded + (1.0 - ponded) / (1.0 + resistance * conductance)
+    return share / (1.0 + share * resistance * conductance)
+
+
+def soil_share(wetness: PerCell, slope: PerCell, temperature: PerCell, exchange: PerCell) -> PerCell:
+    r"""Share of potential evaporation that soil gives, from a wetness that is a share of actual potential.
+
+    $$ \beta_s = \frac{\beta}{1 + B(1-\beta)}, \qquad B = \frac{L_v\, dq_s/dT}{c_p + 4\epsilon\sigma T^3/s} $$
+
+    Args:
+        wetness (cell,): Relative wetness of the surface beta, 0 to 1.
+        slope (cell,): Slope of the saturation humidity dq_s/dT, K-1.
+        temperature (cell,): Air temperature near the ground T, K.
+        exchange (cell,): Transfer coefficient of the soil s, kg m-2 s-1, > 0.
+
+    Returns:
+        (cell,): Share beta_s, 0 to 1.
+
+    Source:
+        milly1992; pollard1995.
+    """
+    radiative = 4.0 * longwave.GROUND_EMISSIVITY * const.STEFAN_BOLTZMANN * temperature * temperature * temperature
+    ratio = const.LATENT_HEAT_VAPORIZATION * slope / (const.SPECIFIC_HEAT_AIR + radiative / exchange)
+    return wetness / (1.0 + ratio * (1.0 - wetness))
 
 
 def light_conductance(

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 
 from chase_jax import constants as const
 from chase_jax.checks import require_choice
-from chase_jax.numerics import smooth
 from chase_jax.physics import soil_flow, soil_hydraulics
 from chase_jax.physics.soil_hydraulics import LAYER_THICKNESS
 from chase_jax.physics.thermodynamics import PhaseState, phase_state
@@ -23,11 +22,6 @@ from chase_jax.typing import PerCell, PerLayerCell
 PORE_SPACE_FLOOR = 0.02  # 1, share of the pores that counts as free of ice even where all is frozen
 PUDDLE_SHARE = 0.5  # 1, share of the ground under water when the puddle is full; LSX
 STRESS_CURVATURE = 5.0  # 1, how early uptake approaches its maximum; IBIS, foley1996
-THICKEST_DRY_LAYER = 0.015  # m, of air-dry soil, swenson2014
-DRYING_FROM = 0.8  # 1, saturation of the first layer below which a dry layer grows, swenson2014
-DRYING_WIDTH = 0.01  # 1, bend of its beginning
-AIR_DRY_SUCTION = 1e4  # m, swenson2014
-VAPOR_DIFFUSIVITY = 2.12e-5  # m2 s-1, of vapor in air at melting, lawrence2019
 TINY = 1e-9  # kg m-2
 
 
@@ -131,28 +125,21 @@ class SurfaceWetness(eqx.Module):
     """What limits evaporation from the ground.
 
     Attributes:
-        ponded (cell,): Share of the ground under puddles, 1.
-        resistance (cell,): Resistance of the dry layer at the surface to vapor, s m-1.
+        availability (cell,): Share of potential evaporation the surface sustains before turbulence is considered, 1.
         pore_humidity (cell,): Relative humidity in the pores of the first layer, 1.
     """
 
-    ponded: PerCell
-    resistance: PerCell
+    availability: PerCell
     pore_humidity: PerCell
 
 
 def surface_wetness(
     parameters: soil_hydraulics.Parameters, state: State, temperature: PerCell, puddle_capacity: PerCell
 ) -> SurfaceWetness:
-    r"""Wetness of the evaporating surface: puddles, and the dry layer through which vapor must diffuse elsewhere.
+    r"""Wetness of the evaporating surface, puddles included.
 
-    $$ r_s = \frac{d}{D_v \tau}, \qquad
-       d = 15\,\mathrm{mm}\; \frac{(0.8 - s_1)_+}{0.8 - s_a}, \qquad
-       \tau = \phi_a^2 \Big(\frac{\phi_a}{\phi}\Big)^{3/b}, \quad \phi_a = \phi (1 - s_a), \qquad
-       D_v = 2.12\times10^{-5} \Big(\frac{T}{273.15}\Big)^{1.75} $$
-
-    with the saturation $s_a$ of air-dry soil, at a suction of 10^4 m. The humidity of the pores is
-    $h = \exp(-g \psi(w) / (R_v T))$ at the mean wetness w of puddles and soil.
+    $$ w = z_p + (1 - z_p) s_1, \quad \beta = \mathrm{clip}\,\frac{w - s_w}{1 - s_w}, \quad
+       h = \exp\frac{-g \psi_e w^{-b}}{R_v T} . $$
 
     Args:
         parameters: Soil, leaves (cell,).
@@ -161,20 +148,15 @@ def surface_wetness(
         puddle_capacity (cell,): Water the puddle holds, kg m-2.
 
     Source:
-        swenson2014 and lawrence2019, section 2.5.3 (dry layer); philip1957 (humidity of pores); foley1996 (puddles).
+        foley1996; philip1957 (humidity of pores).
     """
     pores = const.WATER_DENSITY * LAYER_THICKNESS[0] * parameters.porosity
     ponded = _ponded_share(state.puddle, puddle_capacity)
-    filled = jnp.minimum(state.water[0] / pores, 1.0)
-    air_dry = soil_hydraulics.saturation_at(parameters, jnp.full_like(pores, AIR_DRY_SUCTION))
-    lacking = smooth.smooth_positive(DRYING_FROM - filled, DRYING_WIDTH) / (DRYING_FROM - air_dry)
-    air = parameters.porosity * (1.0 - air_dry)
-    tortuosity = air * air * smooth.power(1.0 - air_dry, 3.0 / parameters.exponent)
-    diffusivity = VAPOR_DIFFUSIVITY * smooth.power(temperature / const.MELTING_TEMPERATURE, 1.75)
-    suction = soil_hydraulics.suction(parameters, ponded + (1.0 - ponded) * filled)
+    wetness = ponded + (1.0 - ponded) * jnp.minimum(state.water[0] / pores, 1.0)
+    dry = parameters.wilting_point
+    suction = soil_hydraulics.suction(parameters, wetness)
     return SurfaceWetness(
-        ponded=ponded,
-        resistance=THICKEST_DRY_LAYER * lacking / (diffusivity * tortuosity),
+        availability=jnp.clip((wetness - dry) / (1.0 - dry), 0.0, 1.0),
         pore_humidity=jnp.exp(-const.GRAVITY * suction / (const.GAS_CONSTANT_VAPOR * temperature)),
     )
 

@@ -61,8 +61,7 @@ class Ground(eqx.Module):
         soil_temperature (cell,): Temperature of the first soil layer, K.
         soil_conductance (cell,): Conductance from soil skin to first layer per unit *land* area, W m-2 K-1; see
             :func:`surface_energy.implicit_conductance`.
-        soil_ponded (cell,): Share of the soil under puddles, 0 to 1.
-        soil_resistance (cell,): Resistance of the dry layer on the soil to vapor, s m-1.
+        soil_wetness (cell,): Share of potential evaporation that the soil surface sustains, 0 to 1.
         soil_humidity (cell,): Relative humidity in its pores, 0 to 1.
         soil_enthalpy (cell,): Specific enthalpy of the soil water that evaporates, J kg-1.
         snow_temperature (cell,): Temperature of the snow, K.
@@ -74,8 +73,7 @@ class Ground(eqx.Module):
     snow_fraction: PerCell
     soil_temperature: PerCell
     soil_conductance: PerCell
-    soil_ponded: PerCell
-    soil_resistance: PerCell
+    soil_wetness: PerCell
     soil_humidity: PerCell
     soil_enthalpy: PerCell
     snow_temperature: PerCell
@@ -184,7 +182,10 @@ def exchange(known: Known, guess: Guess) -> Exchange:
             stomata.append(0.0)
 
     soil_heat, snow_heat = (1.0 - ground.snow_fraction) * c.soil, ground.snow_fraction * c.snow
-    share = evaporation.soil_share(ground.soil_ponded, ground.soil_resistance, c.soil / known.air.density)
+    share = evaporation.soil_share(ground.soil_wetness, saturation[3].slope, guess.air_temperatures[1], c.soil)
+    vegetated = 1.0 - (1.0 - known.canopy.upper_fraction) * (1.0 - known.canopy.lower_fraction)
+    litter = evaporation.litter_resistance(vegetated, known.geometry.friction * known.wind)
+    share = evaporation.through_litter(share, litter, c.soil / known.air.density)
     pores = ground.soil_humidity + (1.0 - ground.soil_humidity) * dew[3]
     saturated = jnp.ones_like(pores)
     relative = (saturated, saturated, saturated, pores, saturated)

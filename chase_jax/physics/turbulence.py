@@ -135,6 +135,7 @@ class Geometry(eqx.Module):
         leaf_below (cell,): The same of low vegetation, m-1/2.
         wind_between (cell,): Wind at the bottom of the tree layer over wind at the reference height, 1.
         wind_ground (cell,): Wind just above the ground over wind at the reference height, 1.
+        friction (cell,): Friction velocity in neutral air over wind at the reference height, 1.
     """
 
     wind_ratio: PerCell
@@ -151,6 +152,7 @@ class Geometry(eqx.Module):
     leaf_below: PerCell
     wind_between: PerCell
     wind_ground: PerCell
+    friction: PerCell
 
 
 class _Layer(NamedTuple):
@@ -282,6 +284,7 @@ def geometry(
         leaf_below=LEAF_TRANSFER * jnp.sqrt(wind_34 / LOWER_LEAF_LENGTH),
         wind_between=wind_2,
         wind_ground=wind_4,
+        friction=k / log_air,
     )
 
 

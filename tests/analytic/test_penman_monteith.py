@@ -48,8 +48,7 @@ def field(leaf_area, wind, wetness, water, sun, temperature=298.0, humidity=0.01
         snow_fraction=0.0 * ONE,
         soil_temperature=temperature * ONE,
         soil_conductance=conductance * ONE,
-        soil_ponded=open_soil,
-        soil_resistance=1e9 * ONE,
+        soil_wetness=open_soil,
         soil_humidity=open_soil,
         soil_enthalpy=0.0 * ONE,
         snow_temperature=273.0 * ONE,
@@ -96,7 +95,9 @@ def test_dense_canopy_obeys_penman_monteith(wet, sun):
 @pytest.mark.parametrize(("sun", "wind"), [(0.0, 1.0), (0.0, 6.0), (300.0, 2.0), (800.0, 5.0)])
 def test_without_leaves_it_is_a_single_wet_surface(sun, wind):
     inputs = field(leaf_area=0.0, wind=wind, wetness=0.0, water=0.0, sun=sun, conductance=10.0)
-    _, _, geometry, air, _, _, ground = inputs
+    vegetation, cover, geometry, air, _, _, ground = inputs
+    bare = eqx.tree_at(lambda c: (c.upper_fraction, c.lower_fraction), cover, (0.0 * ONE, 0.0 * ONE))  # no litter
+    inputs = (vegetation, bare, *inputs[2:])
     fluxes = solve(*inputs, STEP, 60)
     speed = turbulence.reference_wind(geometry, air.wind_speed)
 

@@ -19,7 +19,7 @@ def selected(c):
     weather = (c.air.temperature, c.air.specific_humidity, c.air.wind_speed, c.air.longwave_down, c.air.rain)
     state = (c.state.water, c.state.enthalpy, c.ground.soil_temperature, c.ground.snow_fraction)
     vegetation = (c.vegetation.minimum_stomatal_resistance, c.vegetation.upper_top, c.parameters)
-    soil = (c.root_stress, c.ground.soil_resistance, c.ground.soil_humidity, c.ground.soil_conductance)
+    soil = (c.root_stress, c.ground.soil_wetness, c.ground.soil_humidity, c.ground.soil_conductance)
     return (*weather, *state, *vegetation, *soil)
 
 
@@ -41,7 +41,10 @@ def interior(seed):
     column = random_column(seed)
     snow = jnp.clip(column.ground.snow_fraction, 0.1, 0.9)
     water = 0.05 + column.state.water
-    return eqx.tree_at(lambda c: (c.ground.snow_fraction, c.state.water), column, (snow, water))
+    wetness = jnp.clip(column.ground.soil_wetness, 0.1, 0.9)
+    return eqx.tree_at(
+        lambda c: (c.ground.snow_fraction, c.state.water, c.ground.soil_wetness), column, (snow, water, wetness)
+    )
 
 
 def test_derivatives_agree_with_differences():
@@ -70,8 +73,8 @@ EXTREMES = {
     "all snow": _filled(lambda c: (c.ground.snow_fraction, c.ground.soil_humidity), 1.0),
     "dry canopy without rain": _filled(lambda c: (c.state.water, c.air.rain, c.air.snowfall), 0.0),
     "calm night": _filled(lambda c: (c.air.wind_speed, c.shortwave), 0.0),
-    "dry soil": _filled(lambda c: (c.ground.soil_ponded, c.ground.soil_humidity, c.root_stress), 0.0),
-    "wet soil": _filled(lambda c: c.ground.soil_resistance, 0.0),
+    "dry soil": _filled(lambda c: (c.ground.soil_wetness, c.ground.soil_humidity, c.root_stress), 0.0),
+    "wet soil": _filled(lambda c: (c.ground.soil_wetness, c.ground.soil_humidity), 1.0),
     "rain all the time": lambda c: eqx.tree_at(lambda c: c.air.storm, c, None),
     "no rain within the step": _filled(lambda c: (c.air.storm.during, c.air.rain), 0.0),
     "neutral": lambda c: eqx.tree_at(

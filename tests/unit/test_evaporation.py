@@ -30,10 +30,22 @@ def test_stomata_like_it_warm_and_humid():
     assert response(288.0, 0.0, 50.0) < response(293.0, 0.0, 50.0) < 1.0
 
 
-def test_soil_share_falls_with_the_dry_layer_and_puddles_do_not_feel_it():
-    resistance = jnp.array([0.0, 100.0, 1e3, 1e12])
-    share = evaporation.soil_share(0.2, resistance, 0.01)
-    np.testing.assert_allclose(share, [1.0, 0.2 + 0.8 / 2.0, 0.2 + 0.8 / 11.0, 0.2], rtol=1e-9)
+def test_soil_share_spans_zero_to_one_and_lies_below_the_wetness():
+    wetness = jnp.linspace(0.0, 1.0, 11)
+    share = evaporation.soil_share(wetness, 0.7e-3, 290.0, 0.01)
+    assert share[0] == 0.0
+    assert share[-1] == 1.0
+    assert np.all(np.diff(share) > 0.0)
+    assert np.all(share <= wetness)
+
+
+def test_litter_holds_vapor_back_under_plants_only():
+    """Half a square metre of it in air of 0.4 m s-1: (1 - e^-0.5) / 0.0016 = 245.9 s m-1."""
+    np.testing.assert_allclose(evaporation.litter_resistance(1.0, 0.4), 245.9, atol=0.1)
+    assert evaporation.litter_resistance(0.0, 0.4) == 0.0
+    assert evaporation.litter_resistance(0.5, 0.4) < evaporation.litter_resistance(1.0, 0.3)
+    share = evaporation.through_litter(jnp.array([0.0, 0.5, 1.0]), 200.0, 0.01)
+    np.testing.assert_allclose(share, [0.0, 0.25, 1.0 / 3.0])  # 1/0.5 + 2 and 1 + 2 times the resistance of the air
 
 
 def integrated(before, gained, demand, storm, steps):

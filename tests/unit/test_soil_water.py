@@ -74,27 +74,12 @@ def test_wetness_counts_puddles():
     state = uniform(parameters, 0.3)
     state = soil_water.State(state.water, state.enthalpy, jnp.array([0.0, 5.0, 50.0]))
     wetness = soil_water.surface_wetness(parameters, state, jnp.full(3, 290.0), capacity)
-    np.testing.assert_allclose(wetness.ponded, [0.0, 0.25, 0.5], rtol=1e-12)
-    assert np.all(np.diff(wetness.pore_humidity) > 0.0)
+    assert np.all(np.diff(wetness.availability) > 0.0)
+    np.testing.assert_allclose(wetness.availability, (np.array([0.3, 0.475, 0.65]) - 0.25) / 0.75, rtol=1e-9)
     assert np.all(wetness.pore_humidity > 0.98)
     dry = soil_water.surface_wetness(parameters, uniform(parameters, 0.02), jnp.full(3, 290.0), capacity)
+    np.testing.assert_allclose(dry.availability, 0.0)
     assert np.all(dry.pore_humidity < 0.5)
-
-
-def test_dry_layer_grows_from_nothing_to_its_greatest_thickness():
-    """Against the formulas of the source: 15 mm of air-dry soil, through whose pores vapor diffuses."""
-    parameters = loam()
-    air_dry = float(soil_hydraulics.saturation_at(parameters, jnp.full(1, 1e4))[0])
-    porosity, b = float(parameters.porosity[0]), float(parameters.exponent[0])
-    pores = porosity * (1.0 - air_dry)
-    diffusivity = 2.12e-5 * (290.0 / 273.16) ** 1.75 * pores**2 * (pores / porosity) ** (3.0 / b)
-    found = [
-        float(soil_water.surface_wetness(parameters, uniform(parameters, s), 290.0 * jnp.ones(1), 10.0).resistance[0])
-        for s in (0.95, 0.5, 0.4, air_dry)
-    ]
-    expected = [0.015 * (0.8 - s) / (0.8 - air_dry) / diffusivity for s in (0.5, 0.4, air_dry)]
-    assert found[0] < 5.0
-    np.testing.assert_allclose(found[1:], expected, rtol=1e-3)
 
 
 def test_frozen_ground_sheds_what_unfrozen_ground_takes():
