@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from chase_jax import constants as const
+from chase_jax.numerics import smooth
 from chase_jax.typing import PerCell
 
 PHASE_WIDTH = 0.25  # K; over about twice this width water is neither all liquid nor all ice
@@ -52,8 +53,8 @@ def phase_state(
     $$ M_i = \frac{k}{L_f}\Big[\ln\big(1+e^{-H/k}\big) - \ln\big(1+e^{-(H + L_f M)/k}\big)\Big], \qquad
        T = T_m + \frac{H + L_f M_i}{C_d + c_w (M - M_i) + c_i M_i}, $$
 
-    with $k = w\,(C_d + c_w M)$. The bracket is a smooth clip, so 0 <= M_i <= M, T rises with H everywhere, and the
-    definition of enthalpy holds exactly: no energy is lost in diagnosing.
+    with $k = w\,(C_d + c_w M)$. The bracket, $L_f M/k$ times the mean of a sigmoid, is a smooth clip, so 0 <= M_i <= M,
+    T rises with H everywhere, and the definition of enthalpy holds exactly: no energy is lost in diagnosing.
 
     Args:
         water (...): Total water M, kg m-2, >= 0.
@@ -68,18 +69,16 @@ def phase_state(
         Enthalpy method, voller1987; the smooth clip is this project's.
     """
     lf, cw, ci = const.LATENT_HEAT_FUSION, const.SPECIFIC_HEAT_WATER, const.SPECIFIC_HEAT_ICE
-    k = width * (dry_heat_capacity + cw * water)
-    below_zero = -enthalpy / k
-    below_plateau = -(enthalpy + lf * water) / k
-    frozen = (k / lf) * (jax.nn.softplus(below_zero) - jax.nn.softplus(below_plateau))
-    frozen = jnp.clip(frozen, 0.0, water)  # rounding only: the formula itself stays inside
-    slope = -(jax.nn.sigmoid(below_zero) - jax.nn.sigmoid(below_plateau)) / lf  # dM_i/dH, in [-1/L_f, 0]
+    inverse = 1.0 / (width * (dry_heat_capacity + cw * water))
+    # the share of ice is that of a film in the limit of no water: nothing is divided by the water that is left
+    ice_share, at_zero, at_plateau = smooth.mean_sigmoid(-enthalpy * inverse, lf * water * inverse)
+    frozen = ice_share * water
+    slope = (at_plateau - at_zero) / lf  # dM_i/dH, in [-1/L_f, 0]
     liquid = water - frozen
     capacity = dry_heat_capacity + cw * liquid + ci * frozen
     excess = (enthalpy + lf * frozen) / capacity
     dt_dh = (1.0 + lf * slope + excess * (cw - ci) * slope) / capacity
     liquid_enthalpy = cw * excess
-    ice_share = frozen / jnp.maximum(water, 1e-12)
     mean_enthalpy = (1.0 - ice_share) * liquid_enthalpy + ice_share * (ci * excess - lf)
     return PhaseState(
         temperature=const.MELTING_TEMPERATURE + excess,

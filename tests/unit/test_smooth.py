@@ -45,3 +45,34 @@ def test_the_step_rises_without_a_kink():
     slope = jax.vmap(jax.grad(smooth.step))(x)
     assert float(jnp.abs(jnp.diff(slope)).max()) < 0.07
     assert float(slope.min()) >= 0.0
+
+
+@pytest.mark.parametrize("span", [0.0, 1e-9, 9e-3, 1.1e-2, 1.0, 40.0, 300.0])
+def test_the_mean_of_a_sigmoid_is_that_of_quadrature_and_has_its_slopes(span):
+    upper = jnp.asarray([-700.0, -30.0, -1.0, 0.0, 0.5, 3.0, span, 50.0, 800.0])
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+
+    def quadrature(upper, span):
+        points = upper[:, None] + 0.5 * span * (nodes - 1.0)
+        return jnp.sum(0.5 * weights * jax.nn.sigmoid(points), axis=1)
+
+    mean, high, low = smooth.mean_sigmoid(upper, jnp.full_like(upper, span))
+    np.testing.assert_allclose(mean, quadrature(upper, span), atol=1e-11)
+    np.testing.assert_allclose(high, jax.nn.sigmoid(upper), rtol=1e-14)
+    np.testing.assert_allclose(low, jax.nn.sigmoid(upper - span), rtol=1e-13)
+    assert float(mean.min()) >= 0.0
+    assert float(mean.max()) <= 1.0
+    for along in ((1.0, 0.0), (0.0, 1.0)):
+        tangents = tuple(jnp.full_like(upper, value) for value in along)
+        slope = jax.jvp(lambda a, x: smooth.mean_sigmoid(a, x)[0], (upper, jnp.full_like(upper, span)), tangents)[1]
+        expected = jax.jvp(quadrature, (upper, jnp.full((1,), span)), (tangents[0], jnp.full((1,), along[1])))[1]
+        np.testing.assert_allclose(slope, expected, atol=1e-9)
+
+
+def test_a_demand_on_an_empty_store_has_no_slope():
+    assert jax.grad(smooth.scaled_minimum, argnums=(0, 1))(0.0, 0.0) == (0.0, 1.0)
+    for a, b in ((2.0, 1.0), (1.0, 1.0), (1.0, 3.0), (1e-20, 2e-20)):
+        slopes = jax.grad(smooth.scaled_minimum, argnums=(0, 1))(a, b)
+        other = jax.grad(smooth.scaled_minimum, argnums=(0, 1))(b, a)
+        np.testing.assert_allclose(slopes, other[::-1], rtol=1e-12)
+        np.testing.assert_allclose(slopes[0] * a + slopes[1] * b, smooth.scaled_minimum(a, b), rtol=1e-12)

@@ -30,6 +30,17 @@ def test_ice_melts_on_a_plateau_at_the_melting_temperature():
     np.testing.assert_allclose(half_melted.frozen, 50.0, rtol=1e-6)
 
 
+@pytest.mark.parametrize("water", [0.0, 1e-70, 1e-13, 1e-9])
+def test_a_film_has_the_share_of_ice_that_its_temperature_implies(water):
+    enthalpy = jnp.linspace(-2000.0, 2000.0, 41)
+    found = phase_state(jnp.full_like(enthalpy, water), enthalpy, 1e3).mean_enthalpy
+    warmth, ice = enthalpy / 1e3, jax.nn.sigmoid(-enthalpy / 250.0)
+    sensible = (const.SPECIFIC_HEAT_WATER * (1.0 - ice) + const.SPECIFIC_HEAT_ICE * ice) * warmth
+    np.testing.assert_allclose(found, sensible - const.LATENT_HEAT_FUSION * ice, atol=0.1)
+    slope = jax.vmap(jax.grad(lambda w, h: phase_state(w, h, 1e3).mean_enthalpy), (None, 0))(water, enthalpy)
+    assert float(jnp.abs(slope).max()) < 1e9  # J kg-1 per kg m-2; of a share over a floor of water it was 3e17
+
+
 def test_apparent_heat_capacity_is_the_derivative_of_enthalpy():
     for enthalpy in (-9e6, -6.7e6, -1e5, 0.0, 2e5, 4e6):
         slope = jax.grad(lambda h: phase_state(jnp.asarray(20.0), h, 1e5).temperature)(enthalpy)
