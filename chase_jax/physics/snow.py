@@ -331,7 +331,7 @@ def step(
         loss = jnp.minimum((phase.frozen + 1e-12) / (ice[k] + 1e-12), 1.0)
         thickness[k] = loss * thickness[k]
         pores = jnp.maximum(thickness[k] - phase.frozen / const.ICE_DENSITY, 0.0)
-        held = scaled_minimum(phase.liquid, const.WATER_DENSITY * parameters.liquid_retention * pores)
+        held = scaled_minimum(const.WATER_DENSITY * parameters.liquid_retention * pores, phase.liquid)
         flow = phase.liquid - held
         enthalpy[k] = enthalpy[k] + flow_heat - flow * phase.liquid_enthalpy
         flow_heat = flow * phase.liquid_enthalpy

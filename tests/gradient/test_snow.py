@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -104,3 +106,25 @@ def test_derivatives_are_finite_with_little_or_no_snow(temperature):
     parameters, state, _, _ = arguments_for([0.0, 1e-12, 1e-4, 1.0], jnp.minimum(full, const.MELTING_TEMPERATURE))
     found = gradient((parameters, state, full - 275.0, jnp.zeros(4)))
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(found))
+
+
+@pytest.mark.parametrize("wind_heat", [-300.0, 0.0, 300.0])
+def test_a_pack_without_snow_does_not_amplify(wind_heat):
+    """What a change of its stores does fades from step to step, however strongly dry air draws on it."""
+    parameters, state, _, _ = arguments_for([0.0], [280.0])
+    ground = snow.Ground(*(jnp.full(1, v) for v in (300.0, 2e5, 40.0)))
+    names = ("layer_water", "layer_thickness")
+
+    def after(stores):
+        pack = dataclasses.replace(state, **dict(zip(names, jnp.split(stores, len(names)), strict=True)))
+        shown = snow.surface(pack, jnp.zeros(1), STEP)
+        none = jnp.zeros(1)
+        heat, vapor = shown.cover * wind_heat, shown.cover * 3e-3
+        weather = (heat, vapor, none + 300.0, none + 320.0, none + 10.0)
+        new, _ = snow.step(parameters, pack, shown, snow.Supply(none, none, none, none, *weather), ground, STEP)
+        return jnp.concatenate([getattr(new, name) for name in names])
+
+    stores = jnp.zeros((len(names) * snow.LAYERS, 1))
+    for jacobian in (jax.jacfwd, jax.jacrev):
+        matrix = np.asarray(jacobian(after)(stores))[:, 0, :, 0]
+        assert np.abs(np.linalg.eigvals(matrix)).max() <= 1.0
