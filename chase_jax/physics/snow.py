@@ -302,7 +302,9 @@ def step(
 
     # what the air gives and takes, at the top
     available = water[0] + dt * supply.solid
-    wanted = jnp.maximum(supply.sublimation, 0.0)
+    # where there is no snow there is no demand either: it counts as one on an empty store, which has no slope, not half
+    # as frost, whose slope would say that thickness without mass gathers it
+    wanted = jnp.where(supply.sublimation < 0.0, 0.0, supply.sublimation)
     sublimation = supply.sublimation - wanted + scaled_minimum(wanted, 0.999 / dt * available)
     water[0] = available + dt * (supply.liquid - sublimation)
     enthalpy[0] = enthalpy[0] + dt * (
