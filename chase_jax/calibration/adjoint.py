@@ -21,6 +21,7 @@ from chase_jax.calibration.free import Free
 from chase_jax.calibration.trial import Span
 from chase_jax.model.chase import Chase
 from chase_jax.model.containers import State
+from chase_jax.numerics.compilation import compiled
 from chase_jax.numerics.scan import checkpointed_scan
 from chase_jax.physics import atmosphere
 
@@ -59,8 +60,8 @@ class Adjoint:
         """
         self.model, self.free, self._interval = model, tuple(free), interval_days
         self._spans = [span for span in (run_in, period) if span is not None]
-        self._forth = eqx.filter_jit(self._advance)
-        self._back = eqx.filter_jit(self._pull)
+        self._forth = compiled(self._advance)
+        self._back = compiled(self._pull)
 
     def run(self, unknowns: jax.Array, state: State) -> targets.Signatures:
         """Signatures of a run. Arguments: unknowns (parameter, cell), 1, and the stores at the start."""

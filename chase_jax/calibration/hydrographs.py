@@ -33,6 +33,7 @@ from chase_jax.calibration.trial import Span
 from chase_jax.checks import require, require_choice
 from chase_jax.model.chase import Chase
 from chase_jax.model.containers import State
+from chase_jax.numerics.compilation import compiled
 from chase_jax.physics import atmosphere
 
 FLOWS = ("flow", "root", "logarithm")
@@ -67,8 +68,8 @@ class Simulator:
         self.model, self.names, self.free, self._gauges = model, tuple(free), tuple(free.values()), jnp.asarray(gauges)
         self.start, self._spans = start, [span for span in (run_in, period) if span is not None]
         self.sizes = [one.groups(model.parameters) for one in self.free]
-        self._plain = eqx.filter_jit(self._advance)
-        self._tangents = eqx.filter_jit(self._advance_with_tangents)
+        self._plain = compiled(self._advance)
+        self._tangents = compiled(self._advance_with_tangents)
 
     def over(self, start: State, run_in: Span | None, period: Span) -> Simulator:
         """The same over other spans from other stores, without compiling again; arguments as of a new one."""

@@ -29,6 +29,7 @@ from chase_jax.calibration.free import Free
 from chase_jax.model import budget, equilibrium
 from chase_jax.model.chase import Chase
 from chase_jax.model.containers import State
+from chase_jax.numerics.compilation import compiled
 from chase_jax.physics import atmosphere
 
 COST_WITH_SLOPES = 5.5  # 1, of a run with the derivatives by two parameters over one without; measured
@@ -93,8 +94,8 @@ class Simulator:
         """
         self.model, self.free, self.cycles = model, tuple(free), cycles
         self._run_in, self._period, self._interval = run_in, period, interval_days
-        self._plain = eqx.filter_jit(self._advance)
-        self._tangents = eqx.filter_jit(self._advance_with_tangents)
+        self._plain = compiled(self._advance)
+        self._tangents = compiled(self._advance_with_tangents)
         self._signatures = jax.jit(lambda series: targets.signatures(series, interval_days))
 
     @property

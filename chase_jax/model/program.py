@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +19,7 @@ from chase_jax.model import budget, defaults, equilibrium, initial, land, surfac
 from chase_jax.model.adjustable import adjusted
 from chase_jax.model.chase import Chase
 from chase_jax.model.containers import Fluxes, Solvers, State
+from chase_jax.numerics.compilation import compiled
 from chase_jax.physics import atmosphere, soil_hydraulics, soil_water
 from chase_jax.physics import snow as snow_process
 from chase_jax.physics.soil_hydraulics import LAYER_THICKNESS
@@ -115,7 +115,7 @@ class Program:
         self.lakes = tuple(int(n) for n in numbers)
         self._lake_of_cell = jnp.asarray(np.searchsorted(numbers, index) if numbers.size else index * 0)
         self._of_lake = jnp.asarray(np.isin(index, numbers))
-        self._compiled = eqx.filter_jit(self._advance, donate="none")
+        self._compiled = compiled(self._advance, donate="none")
 
     def initial_state(self) -> State:
         """The state of a cold start."""

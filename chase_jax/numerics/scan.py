@@ -67,16 +67,16 @@ def keep_solutions(primitive: Any, *_: Any, **__: Any) -> bool:
 def to_blocks(tree: Any, size: int) -> Any:
     """Cut the last axis of every leaf into blocks: (..., cell) -> (block, ..., cell in block).
 
-    The last block is filled up with copies of the last cell, which :func:`from_blocks` drops again; fewer cells than
-    that make one block of their own size. Leaves without an axis are repeated for every block.
+    Blocks are as equal as they can be; the last is filled up with copies of the last cell, which :func:`from_blocks`
+    drops again. Leaves without an axis are repeated for every block.
 
     Args:
         tree: Pytree of arrays whose last axis is the cell.
-        size: Cells in a block, > 0.
+        size: Most cells in a block, > 0.
     """
     cells = max(leaf.shape[-1] for leaf in jax.tree.leaves(tree) if jnp.ndim(leaf))
-    size = min(size, cells)
     blocks = -(-cells // size)
+    size = -(-cells // blocks)
 
     def cut(leaf: jax.Array) -> jax.Array:
         if jnp.ndim(leaf) == 0:

@@ -26,6 +26,7 @@ import numpy as np  # noqa: E402
 
 import chase_jax  # noqa: E402, F401  sets double precision before any array exists
 from chase_jax.model import chase, land  # noqa: E402
+from chase_jax.numerics.compilation import OPTIONS  # noqa: E402
 from chase_jax.numerics.scan import checkpointed_scan, to_blocks  # noqa: E402
 from chase_jax.physics import atmosphere, soil_hydraulics, vegetation  # noqa: E402
 from chase_jax.physics.thermodynamics import saturation_humidity  # noqa: E402
@@ -139,7 +140,7 @@ def measure(precision: str, substeps: int, cells: int, count: int, derivatives: 
     parameters, state, setting = cut(parameters), cut(state), cut(setting)
     first, rest = (jax.tree.map(lambda leaf, s=s: leaf[s], days) for s in (slice(0, RUN_IN), slice(RUN_IN, None)))
 
-    forward = jax.jit(lambda p, s, w, d: run(p, s, w, d, options, count))
+    forward = jax.jit(lambda p, s, w, d: run(p, s, w, d, options, count), compiler_options=OPTIONS)
     state, storage, _ = forward(parameters, state, setting, first)
     setting = eqx.tree_at(lambda s: s.aquifer_storage, setting, storage)
     given = (parameters, state, setting, rest)
@@ -170,7 +171,7 @@ def measure(precision: str, substeps: int, cells: int, count: int, derivatives: 
         return jnp.mean(run(p, s, w, d, options, count)[2])
 
     for name, function in (("two tangents", tangents), ("value and gradient", jax.value_and_grad(loss))):
-        lowered = jax.jit(function).lower(*given)
+        lowered = jax.jit(function, compiler_options=OPTIONS).lower(*given)
         done = lowered.compile()
         print("operations per cell:", flops(done, lowered, size))
         spent = seconds(lambda done=done: done(*given))

@@ -32,6 +32,7 @@ from chase_jax import constants as const  # noqa: E402
 from chase_jax import demo  # noqa: E402
 from chase_jax.io import forcing_store  # noqa: E402
 from chase_jax.model import chase, land, program, surface_water  # noqa: E402
+from chase_jax.numerics.compilation import OPTIONS  # noqa: E402
 from chase_jax.numerics.scan import checkpointed_scan, keep_solutions, to_blocks  # noqa: E402
 from chase_jax.physics import atmosphere, groundwater  # noqa: E402
 
@@ -53,7 +54,7 @@ def seconds(call: Callable[[], Any], repeats: int = REPEATS) -> float:
 def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[..., Any], float]:
     """A compiled function and the seconds that took, tracing included."""
     begun = time.perf_counter()
-    done = jax.jit(function).lower(*arguments).compile()
+    done = jax.jit(function, compiler_options=OPTIONS).lower(*arguments).compile()
     return done, time.perf_counter() - begun
 
 
