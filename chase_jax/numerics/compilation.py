@@ -21,4 +21,5 @@ def compiled(function: Callable[..., Any], **named: Any) -> Callable[..., Any]:
         function: What to compile; arrays among the leaves of its arguments are traced.
         **named: Passed on, as `donate`.
     """
-    return eqx.filter_jit(function, compiler_options=OPTIONS, **named)
+    jit: Callable[..., Any] = eqx.filter_jit  # its types leave out what it passes on to jax.jit
+    return jit(function, compiler_options=OPTIONS, **named)
