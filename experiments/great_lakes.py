@@ -247,7 +247,7 @@ def fit(table: pd.DataFrame) -> jax.Array:
     )
     print(f"fitted in {found.nfev} runs: {found.message}")
     for k, lake in enumerate(LAKES):
-        print(f"  {lake.river}: roughness {0.03 * np.exp(found.x[k]):.4f} s m-1/3, bed {found.x[3 + k]:+.2f} m")
+        print(f"  {lake.river}: roughness {0.03 * np.exp(found.x[k]):.6f} s m-1/3, bed {found.x[3 + k]:+.4f} m")
     return jnp.asarray(found.x)
 
 
