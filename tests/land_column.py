@@ -162,7 +162,7 @@ def advance(column: Column, iterations: int = surface_energy.ITERATIONS) -> Step
         c.vegetation, c.cover, c.geometry, c.air, c.shortwave, leaves, c.ground, STEP, iterations
     )
     dried = canopy.exchange_with_air(intercepted, fluxes.canopy_evaporation, fluxes.canopy_heating, STEP)
-    final, dripping = canopy.shed(c.parameters, dried, c.cover, snow, STEP)
+    final, dripping = canopy.shed(c.parameters, dried, c.cover, snow, wetting, fluxes.canopy_left, STEP)
     return Step(intercepted, canopy.together(throughfall, dripping), leaves, fluxes, dried, final)
 
 

@@ -460,7 +460,7 @@ def substep(
         dt,
     )
     leaves = canopy.exchange_with_air(leaves, energy.canopy_evaporation, energy.canopy_heating, dt)
-    leaves, dripping = canopy.shed(p.canopy, leaves, today.canopy, pack.cover, dt)
+    leaves, dripping = canopy.shed(p.canopy, leaves, today.canopy, pack.cover, wetting, energy.canopy_left, dt)
     below = canopy.together(below, dripping)
 
     # snow

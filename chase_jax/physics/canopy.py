@@ -3,8 +3,9 @@ r"""Interception: rain and snow held by leaves and stems, dripping, unloading, a
 Three stores (upper leaves, upper stems, low vegetation) of mass and enthalpy, per unit land area. What falls on the
 cover of a component meets it with probability $1-e^{-L}$, L its one-sided area per cover. Rain, evaporation and drip of
 a step act at the same time: :func:`intercept` lets leaves catch more than they can hold, the energy balance evaporates
-from it, and :func:`shed` lets go what then exceeds the capacity. So rain that goes on wets what dries meanwhile, and
-what leaves lose to the air does not depend on how a storm is cut into steps. Freezing and thawing of intercepted water
+from it, and :func:`shed` lets go what then exceeds the capacity, or what air leaves of it where rain ends within the
+step. So rain that goes on wets what dries meanwhile, and what leaves lose to the air does not depend on how a storm is
+cut into steps. Freezing and thawing of intercepted water
 follow from the enthalpy of the store. Neglected: drip below capacity, which LSX lets
 go in two hours.
 
@@ -148,10 +149,18 @@ def intercept(
 
 
 def shed(
-    parameters: Parameters, state: State, canopy: vegetation.Canopy, snow_fraction: PerCell, dt: float
+    parameters: Parameters,
+    state: State,
+    canopy: vegetation.Canopy,
+    snow_fraction: PerCell,
+    wetting: Wetting,
+    left: PerComponentCell,
+    dt: float,
 ) -> tuple[State, Throughfall]:
     """Let go, after the energy balance, what exceeds the capacity, and snow with its e-folding time.
 
+    Where rain ends within the step, drip ends with it, and leaves go on drying: what they hold after the step is at
+    most what the air leaves of their capacity. All the rest dripped in the rain, as long as so much was caught.
     What drips from leaves falls through stems and low vegetation as rain does.
 
     Args:
@@ -159,6 +168,9 @@ def shed(
         state: Its water and enthalpy.
         canopy: The day's leaf areas.
         snow_fraction (cell,): Fraction of the ground under snow, 1.
+        wetting: What :func:`intercept` returned.
+        left (component, cell): Share of their capacity that leaves hold at most after what is left of the step when
+            rain ends, 1.
         dt: Length of the step, s.
 
     Returns:
@@ -170,7 +182,8 @@ def shed(
     nothing = jnp.zeros_like(snow_fraction)
     dry = Throughfall(nothing, nothing, nothing, nothing)
     remaining = math.exp(-dt / UNLOADING_TIME)
-    state, below, _ = _cascade(parameters, state, canopy, snow_fraction, dry, dt, 0.0, remaining)
+    caught = wetting.gained * wetting.unit
+    state, below, _ = _cascade(parameters, state, canopy, snow_fraction, dry, dt, 0.0, remaining, caught, left)
     return state, below
 
 
@@ -184,7 +197,9 @@ def together(first: Throughfall, second: Throughfall) -> Throughfall:
     return jax.tree.map(jnp.add, first, second)
 
 
-def _cascade(parameters, state, canopy, snow_fraction, falling, dt, allowance, remaining):
+def _cascade(
+    parameters, state, canopy, snow_fraction, falling, dt, allowance, remaining, caught=(0.0,) * 3, left=(1.0,) * 3
+):
     """Let water fall through all components; see :func:`_hold`."""
     areas = canopy.areas(snow_fraction)
     catches = (canopy.upper_leaf_catch, canopy.upper_stem_catch, canopy.lower_catch)
@@ -192,7 +207,17 @@ def _cascade(parameters, state, canopy, snow_fraction, falling, dt, allowance, r
 
     def pass_through(component: int, part: Throughfall) -> Throughfall:
         store, below = _hold(
-            parameters, state, component, areas[component], catches[component], part, dt, allowance, remaining
+            parameters,
+            state,
+            component,
+            areas[component],
+            catches[component],
+            part,
+            caught[component],
+            left[component],
+            dt,
+            allowance,
+            remaining,
         )
         stores.append(store)
         return below
@@ -211,10 +236,11 @@ def _part(share: PerCell, falling: Throughfall) -> Throughfall:
 
 
 @fenced(static=("component", "dt", "allowance", "remaining"))
-def _hold(parameters, state, component, area, catch, falling, dt, allowance, remaining):
+def _hold(parameters, state, component, area, catch, falling, caught, left, dt, allowance, remaining):
     """One store: catch a share of what falls on it, mix, let go.
 
-    It keeps what it can hold and the `allowance` (kg m-2), and of snow the share `remaining`.
+    It keeps what it can hold and the `allowance` (kg m-2), and of snow the share `remaining`. Of what it can hold it
+    keeps the share `left`, but lets go no more for that than it caught, `caught` before and the rest now.
     Returns water, enthalpy and the three parts of :class:`Wetting`, and what falls below.
     """
     old, new = state.water[component], dt * catch * (falling.liquid + falling.solid)
@@ -223,7 +249,8 @@ def _hold(parameters, state, component, area, catch, falling, dt, allowance, rem
     phase = thermodynamics.phase_state(water, enthalpy, parameters.dry_heat_capacity[component])
     capacity = area * parameters.capacity_factor
     most_liquid, most_frozen = LIQUID_CAPACITY[component] * capacity, SNOW_CAPACITY[component] * capacity
-    liquid = jnp.minimum(phase.liquid, most_liquid + allowance)
+    held = jnp.minimum(phase.liquid, most_liquid + allowance)
+    liquid = jnp.minimum(held, jnp.maximum(left * most_liquid + allowance, held - caught - new))
     frozen = jnp.minimum(remaining * phase.frozen, most_frozen)
     drip, unloading = phase.liquid - liquid, phase.frozen - frozen
     drip_heat = drip * phase.liquid_enthalpy

@@ -43,7 +43,7 @@ def dew_share(deficit: PerCell) -> PerCell:
     return 0.5 - 0.5 * deficit / jnp.sqrt(deficit * deficit + DEW_WIDTH * DEW_WIDTH)
 
 
-def mean_filling(before: PerCell, gained: PerCell, demand: PerCell, storm: Storm | None = None) -> PerCell:
+def filling(before: PerCell, gained: PerCell, demand: PerCell, storm: Storm | None = None) -> tuple[PerCell, PerCell]:
     r"""Mean share of their capacity that leaves hold in a step in which rain wets and air dries them, 0 to 1.
 
     What covers a quarter of full leaves shrinks with what they hold. With everything over the capacity, time over the
@@ -59,7 +59,8 @@ def mean_filling(before: PerCell, gained: PerCell, demand: PerCell, storm: Storm
        \varphi(y) = \frac{1 - e^{-y}}{y}, \quad \psi(y) = \frac{y - 1 + e^{-y}}{y^2} . $$
 
     Where it rains during a part of the step only, the same holds of that part, leaves dry before and after it, and the
-    mean of r is weighted with the demand, which is less in rain.
+    mean of r is weighted with the demand, which is less in rain. Leaves that rain has filled dry by $e^{-xt}$ in the
+    rest of the step: no more stays on them, whatever dripped from them before.
 
     Args:
         before (cell,): Share filled at the start r_0, 1; counted as at most 1.
@@ -68,22 +69,26 @@ def mean_filling(before: PerCell, gained: PerCell, demand: PerCell, storm: Storm
         storm: When it rains in the step; all the time if None.
 
     Returns:
-        (cell,): Mean over the step, 1; at most (r_0 + u) / x.
+        Both (cell,): mean over the step, 1, at most (r_0 + u) / x; and the share of their capacity that leaves hold at
+        the end of the step if they are full when the rain ends, 1.
 
     Source:
         rutter1971 (evaporation in proportion to what is held); the solution within the step is this project's.
     """
     start = jnp.minimum(before, 1.0)
     if storm is None:
-        return _wetting(start, gained, demand)[0]
+        return _wetting(start, gained, demand)[0], jnp.ones_like(demand)
     weight = 1.0 / (1.0 - storm.during * (1.0 - storm.demand))
     dry = demand * weight
     after = jnp.maximum(1.0 - storm.before - storm.during, 0.0)
     fading = _means_of_decay(dry * storm.before)[0]
     start_of_rain = start * (1.0 - dry * storm.before * fading)
     in_rain, end_of_rain = _wetting(start_of_rain, gained, dry * storm.demand * storm.during)
-    drying = storm.before * start * fading + after * end_of_rain * _means_of_decay(dry * after)[0]
-    return weight * (drying + storm.demand * storm.during * in_rain)
+    reach = dry * after
+    fading_after = _means_of_decay(reach)[0]
+    drying = storm.before * start * fading + after * end_of_rain * fading_after
+    mean = weight * (drying + storm.demand * storm.during * in_rain)
+    return mean, jnp.maximum(1.0 - reach * fading_after, 0.0)
 
 
 def _wetting(start: PerCell, gained: PerCell, demand: PerCell) -> tuple[PerCell, PerCell]:
@@ -100,7 +105,7 @@ def _wetting(start: PerCell, gained: PerCell, demand: PerCell) -> tuple[PerCell,
 
 
 def _means_of_decay(y: PerCell) -> tuple[PerCell, PerCell]:
-    """The functions phi and psi of :func:`mean_filling`, near zero by their series."""
+    """The functions phi and psi of :func:`filling`, near zero by their series."""
     small = y < SERIES_UP_TO
     large = jnp.where(small, 1.0, y)
     inverse = 1.0 / large

@@ -50,6 +50,7 @@ class Fluxes(eqx.Module):
 
     Attributes:
         canopy_evaporation (component, cell): Evaporation of intercepted water, kg m-2 s-1, negative for dew.
+        canopy_left (component, cell): Share of the capacity that leaves full at the end of rain hold after the step, 1.
         transpiration (2, cell): Transpiration of trees and of low vegetation, kg m-2 s-1.
         soil_evaporation (cell,): Evaporation of soil water, kg m-2 s-1.
         snow_sublimation (cell,): Sublimation and evaporation of snow, kg m-2 s-1.
@@ -64,6 +65,7 @@ class Fluxes(eqx.Module):
     """
 
     canopy_evaporation: PerComponentCell
+    canopy_left: PerComponentCell
     transpiration: PerComponentCell
     soil_evaporation: PerCell
     snow_sublimation: PerCell
@@ -160,6 +162,7 @@ def _iterate(known: surfaces.Known, guess: surfaces.Guess) -> tuple[surfaces.Gue
     transpiration = [exchange.stomata[j] * deficits[j] for j in surfaces.TRANSPIRING]
     fluxes = Fluxes(
         canopy_evaporation=jnp.stack([realised for realised, _ in limited]),
+        canopy_left=jnp.stack(exchange.left),
         transpiration=jnp.stack(transpiration),
         soil_evaporation=evaporated[3],
         snow_sublimation=evaporated[4],

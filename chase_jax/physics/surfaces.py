@@ -130,6 +130,7 @@ class Exchange(NamedTuple):
     stomata: tuple  # vapor through stomata, likewise; None where there are none
     humidities: tuple  # saturation humidity of the five surfaces, that of the pores for soil, 1
     slopes: tuple  # its derivative by temperature, K-1
+    left: tuple  # share of their capacity that leaves full at the end of rain hold at the end of the step, 1
 
 
 def _transfer(known: Known, guess: Guess) -> turbulence.Coefficients:
@@ -163,11 +164,14 @@ def exchange(known: Known, guess: Guess) -> Exchange:
     deficits = [s.humidity - guess.humidities[level] for s, level in zip(saturation, LEVELS, strict=True)]
     dew = [evaporation.dew_share(deficit) for deficit in deficits[:4]]
 
-    wet, stomata = [], []
+    wet, stomata, left = [], [], []
     for j in range(3):
         most = evaporation.WET_LIMIT * heat[j]
         demand = known.dt * most * jnp.maximum(deficits[j], 0.0) / leaves.wetting.unit[j]
-        filled = evaporation.mean_filling(leaves.wetting.before[j], leaves.wetting.gained[j], demand, known.air.storm)
+        filled, full_after = evaporation.filling(
+            leaves.wetting.before[j], leaves.wetting.gained[j], demand, known.air.storm
+        )
+        left.append(full_after)
         share = evaporation.WET_LIMIT * filled
         share = share + (1.0 - share) * dew[j]
         wet.append(share * heat[j])
@@ -197,6 +201,7 @@ def exchange(known: Known, guess: Guess) -> Exchange:
         stomata=(*stomata, 0.0, 0.0),
         humidities=tuple(r * s.humidity for r, s in zip(relative, saturation, strict=True)),
         slopes=tuple(r * s.slope for r, s in zip(relative, saturation, strict=True)),
+        left=tuple(left),
     )
 
 

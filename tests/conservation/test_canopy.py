@@ -10,7 +10,7 @@ from land_column import STEP, random_column
 
 from chase_jax.physics import canopy
 
-intercept, shed = jax.jit(canopy.intercept, static_argnums=5), jax.jit(canopy.shed, static_argnums=4)
+intercept, shed = jax.jit(canopy.intercept, static_argnums=5), jax.jit(canopy.shed, static_argnums=6)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -18,8 +18,9 @@ def test_interception_conserves_water_and_enthalpy(seed):
     column = random_column(seed, n_cells=96)
     air = column.air
     snow = column.ground.snow_fraction
-    state, below, _ = intercept(column.parameters, column.state, column.cover, snow, air, STEP)
-    state, dripping = shed(column.parameters, state, column.cover, snow, STEP)
+    state, below, wetting = intercept(column.parameters, column.state, column.cover, snow, air, STEP)
+    left = np.random.default_rng(seed).random(state.water.shape)  # rain may end at any time in the step
+    state, dripping = shed(column.parameters, state, column.cover, snow, wetting, left, STEP)
     below = canopy.together(below, dripping)
     fall = STEP * np.asarray(air.rain + air.snowfall)
     reached = STEP * np.asarray(below.liquid + below.solid)

@@ -83,7 +83,7 @@ EXTREMES = {
 }
 
 
-value_and_gradient = jax.jit(jax.value_and_grad(lambda column: weighted(outcome(column), [1.0] * 18)))
+value_and_gradient = jax.jit(jax.value_and_grad(lambda column: weighted(outcome(column), [1.0] * 19)))
 
 
 @pytest.mark.parametrize("name", EXTREMES)

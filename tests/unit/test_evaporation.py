@@ -49,7 +49,7 @@ def test_litter_holds_vapor_back_under_plants_only():
 
 
 def integrated(before, gained, demand, storm, steps):
-    """Mean share filled, weighted with demand, by many explicit steps of the equation."""
+    """Mean share filled, weighted with demand, and the share at the end, by many explicit steps of the equation."""
     first, during, less = (0.0, 1.0, 1.0) if storm is None else storm
     filled, carried = before, 0.0
     for k in range(steps):
@@ -59,7 +59,7 @@ def integrated(before, gained, demand, storm, steps):
         middle = min(filled + 0.5 / steps * (gain - rate * filled), 1.0)
         carried += rate * middle / steps
         filled = min(filled + (gain - rate * middle) / steps, 1.0)
-    return carried / demand
+    return carried / demand, filled
 
 
 @pytest.mark.parametrize(
@@ -67,20 +67,29 @@ def integrated(before, gained, demand, storm, steps):
     [(0.0, 0.5, 0.3), (0.0, 3.0, 0.5), (1.0, 0.0, 4.0), (0.4, 0.0, 0.05), (0.7, 2.0, 1.9), (0.2, 5.0, 30.0)],
 )
 @pytest.mark.parametrize("storm", [None, (0.3, 0.5, 0.3), (0.0, 0.4, 0.5)])
-def test_mean_filling_is_the_solution_of_its_equation(before, gained, demand, storm):
+def test_filling_is_the_solution_of_its_equation(before, gained, demand, storm):
     given = None if storm is None else Storm(*(jnp.asarray(value) for value in storm))
-    found = evaporation.mean_filling(*(jnp.asarray(value) for value in (before, gained, demand)), given)
-    np.testing.assert_allclose(found, integrated(before, gained, demand, storm, 20_000), rtol=5e-4)
+    found, _ = evaporation.filling(*(jnp.asarray(value) for value in (before, gained, demand)), given)
+    np.testing.assert_allclose(found, integrated(before, gained, demand, storm, 20_000)[0], rtol=5e-4)
+
+
+@pytest.mark.parametrize("demand", [0.05, 1.9, 30.0])
+@pytest.mark.parametrize("storm", [None, (0.3, 0.5, 0.3), (0.0, 0.4, 0.5), (0.4, 0.6, 0.3)])
+def test_leaves_full_at_the_end_of_rain_dry_until_the_end_of_the_step(demand, storm):
+    given = None if storm is None else Storm(*(jnp.asarray(value) for value in storm))
+    _, left = evaporation.filling(jnp.asarray(0.7), jnp.asarray(100.0), jnp.asarray(demand), given)
+    np.testing.assert_allclose(left, integrated(0.7, 100.0, demand, storm, 20_000)[1], rtol=5e-3)
 
 
 def test_no_more_evaporates_than_leaves_hold_and_catch():
     before, gained, demand = jnp.meshgrid(
         jnp.linspace(0.0, 1.0, 5), jnp.array([0.0, 0.1, 1.0, 10.0]), 10.0 ** jnp.linspace(-9.0, 4.0, 27)
     )
-    filled = evaporation.mean_filling(before, gained, demand)
+    filled, left = evaporation.filling(before, gained, demand)
     assert np.all(demand * filled <= (before + gained) * (1.0 + 1e-9))
     assert np.all((filled >= 0.0) & (filled <= 1.0))
-    np.testing.assert_allclose(evaporation.mean_filling(jnp.ones(1), jnp.ones(1), jnp.zeros(1)), 1.0)
+    assert np.all(left == 1.0)  # it rains to the end
+    np.testing.assert_allclose(evaporation.filling(jnp.ones(1), jnp.ones(1), jnp.zeros(1))[0], 1.0)
 
 
 def test_limit_to_store_turns_the_cut_into_sensible_heat():
