@@ -121,9 +121,7 @@ class Site(eqx.Module):
         if vegetation_height is not None:
             require_shape(vegetation_height, "vegetation_height", shape)
             require_between(vegetation_height, "vegetation_height", 0.02, 5.0, "m")
-            top = jnp.asarray(vegetation_height, dtype=float)
-            bottom = plants.lower_bottom * top / plants.lower_top
-            plants = eqx.tree_at(lambda v: (v.lower_top, v.lower_bottom), plants, (top, bottom))
+            plants = vegetation.with_height(plants, jnp.asarray(vegetation_height, dtype=float))
         soil = soil_hydraulics.from_texture(sand, clay)
         parameters = land.Parameters.default(plants, leaf_area_index, soil, options.dcor_form)
         ahead = (np.asarray(longitude, dtype=float) + 180.0) % 360.0 / 15.0 - 12.0 - clock
@@ -167,12 +165,14 @@ class Weather(eqx.Module):
         leaf_area_index (day, cell): Leaf area index, 1; None for that of the parameters.
         soil_moisture (day, layer, cell): Volume fraction of water to which the upper layers of the soil are
             set, as many as the axis is long, 1; None leaves the soil to itself.
+        vegetation_height (day, cell): Height of the low vegetation, m; None for that of the parameters.
     """
 
     measured: atmosphere.Measured
     day_of_year: jax.Array
     leaf_area_index: jax.Array | None = None
     soil_moisture: jax.Array | None = None
+    vegetation_height: jax.Array | None = None
 
     @classmethod
     def from_series(
@@ -374,6 +374,10 @@ def run(site: Site, state: State, weather: Weather, record: Chooser = _exchanged
         leaf_area = now.leaf_area_index
         if leaf_area is None:
             leaf_area = land.leaf_area_today(p.leaf_area_index, now.day_of_year)
-        return day(site, carry, leaf_area, pair, _air, dt, now.soil_moisture, record)
+        grown = site
+        if now.vegetation_height is not None:
+            plants = vegetation.with_height(p.vegetation, now.vegetation_height)
+            grown = eqx.tree_at(lambda s: s.parameters.vegetation, site, plants)
+        return day(grown, carry, leaf_area, pair, _air, dt, now.soil_moisture, record)
 
     return Result(*checkpointed_scan(today, state, weather, block))

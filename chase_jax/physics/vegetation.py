@@ -127,6 +127,17 @@ def from_class(vegetation_class: CellIndex, leaf_area_index: PerMonthCell | None
     return Parameters(upper_leaf_area_maximum=upper, lower_leaf_area_maximum=lower, **leaves)
 
 
+def with_height(parameters: Parameters, height: PerCell) -> Parameters:
+    """The same plants with low vegetation of another height; its bottom keeps its share of the top.
+
+    Args:
+        parameters: Vegetation of each cell.
+        height (cell,): Top of the low vegetation, m.
+    """
+    bottom = parameters.lower_bottom * height / parameters.lower_top
+    return eqx.tree_at(lambda p: (p.lower_top, p.lower_bottom), parameters, (height, bottom))
+
+
 def leaf_area_climatology(vegetation_class: CellIndex, latitude: PerCell) -> PerMonthCell:
     r"""Default seasonal cycle of the leaf area index: a cosine between the class's bounds, greatest in midsummer.
 

@@ -23,7 +23,8 @@ def stores(state, exchanged):
 def test_water_and_energy_close_in_every_sub_step():
     column, now = columns(), weather(DAYS)
     moisture = np.random.default_rng(1).uniform(0.1, 0.5, (DAYS, 2, CELLS))
-    now = dataclasses.replace(now, soil_moisture=jnp.asarray(moisture))
+    heights = np.random.default_rng(2).uniform(0.05, 1.0, (DAYS, CELLS))  # fields are cut and grow
+    now = dataclasses.replace(now, soil_moisture=jnp.asarray(moisture), vegetation_height=jnp.asarray(heights))
     start = site.initial_state(column, jnp.array([284.0, 300.0, 275.0, 268.0]), jnp.full(CELLS, 0.6))
     record = jax.jit(site.run, static_argnames=("record",))(column, start, now, record=stores).record
     water, heat, aquifer, exchanged = jax.tree.map(lambda leaf: np.asarray(leaf).reshape(-1, CELLS), record)

@@ -108,6 +108,18 @@ def test_a_tower_measures_at_the_reference_height():
     np.testing.assert_allclose(low.height_above, turbulence.SENSOR_CLEARANCE, rtol=1e-12)
 
 
+def test_a_field_may_have_another_height_every_day():
+    """As high as the site says it is the same; cut on the second day it is another field on that day only."""
+    column, now = columns(vegetation_height=np.full(CELLS, 0.6)), weather(2)
+    start = site.initial_state(column, jnp.full(CELLS, 284.0), jnp.full(CELLS, 0.6))
+    run = jax.jit(site.run)
+    heat = run(column, start, now).record.land.sensible_heat
+    cut = dataclasses.replace(now, vegetation_height=jnp.array([[0.6] * CELLS, [0.1] * CELLS]))
+    other = run(column, start, cut).record.land.sensible_heat
+    np.testing.assert_allclose(other[0], heat[0], rtol=1e-12)
+    assert np.all(np.max(np.abs(other[1] - heat[1]), axis=0) > 0.1)
+
+
 def test_a_held_water_table_stays_and_a_deep_one_takes_no_water_back():
     held = columns(water_table_depth=np.full(CELLS, 2.5), drainage_time=1.0)
     state = site.initial_state(held, jnp.full(CELLS, 285.0), jnp.full(CELLS, 0.3))

@@ -70,3 +70,11 @@ def test_default_leaf_area_peaks_in_the_summer_of_each_hemisphere():
     months = vegetation.leaf_area_climatology(np.array([11, 11]), np.array([45.0, -45.0]))
     assert list(np.argmax(months, axis=0)) == [6, 0]
     assert np.min(months) > 0.0
+
+
+def test_vegetation_of_another_height_keeps_the_shape_of_its_layer():
+    grass = vegetation.from_class(np.array([7, 3]))
+    cut = vegetation.with_height(grass, jnp.array([0.25, 0.5]))
+    np.testing.assert_allclose(cut.lower_top, [0.25, 0.5])
+    np.testing.assert_allclose(cut.lower_bottom / cut.lower_top, grass.lower_bottom / grass.lower_top)
+    np.testing.assert_array_equal(cut.upper_top, grass.upper_top)
