@@ -31,7 +31,7 @@ from data_prep.weather import specific_humidity
 ZERO_CELSIUS = 273.15  # K
 MISSING = -99.0  # what the text files write where nothing was measured
 LEAST_HEIGHT, NEUTRAL_WIND = 0.02, 3.0  # m, m s-1
-FULL_ALFALFA = 0.8  # m
+STUBBLE, FULL_ALFALFA = 0.08, 0.8  # m
 HALF_HOUR = pd.Timedelta(minutes=30)
 # Sites with daily weather: latitude (degree north) and altitude (m).
 PLACES = {"US-Bi1": (38.0992, -2.7), "US-Hn1": (46.4089, 117.0), "Col de Porte": (45.295, 1325.0)}
@@ -211,18 +211,20 @@ def canopy_height(measurements: Measurements, sensor_height: float) -> pd.Series
 
 
 def alfalfa_leaf_area(height: pd.Series) -> pd.Series:
-    r"""Leaf area index of alfalfa in proportion to its height, 6.5 per metre, 1.
+    r"""Leaf area index of alfalfa from its height: none of stubble, then a straight line to the full crop, 1.
 
-    A full crop of 0.8 m has 5.2, $5.5 + 1.5 \ln h$, and a straight line explains 81 % of what was measured in the
-    course of growth. The logarithm holds for a closed crop; it would give stubble of 0.2 m an area of 3.
+    A full crop of 0.8 m and more has $5.5 + 1.5 \ln h$, and a straight line explains 81 % of what was measured in the
+    course of growth. The logarithm holds for a closed crop; it would give stubble of 0.2 m an area of 3. What a mower
+    leaves, three inches, are stems.
 
     Args:
         height: Height h, m.
 
     Source:
-        allen1989 for the full crop; cholula2024 for the line.
+        allen1989 for the full crop; cholula2024 for the line; sheaffer1988 for the height of cuts.
     """
-    return (5.5 + 1.5 * np.log(FULL_ALFALFA)) / FULL_ALFALFA * height
+    full = 5.5 + 1.5 * np.log(np.maximum(height, FULL_ALFALFA))
+    return full * ((height - STUBBLE) / (FULL_ALFALFA - STUBBLE)).clip(0.0, 1.0)
 
 
 def relative_to_specific_humidity(

@@ -9,7 +9,9 @@ description.
 - US-Hn1, shrub steppe by the Columbia River. The soil moisture runs free over a deep water table.
 - US-Bi1, alfalfa on an island of the Sacramento-San Joaquin delta, watered from ditches: the water table is held at
   the bottom of the soil column, and the first layer, 5 cm, is set to the measured soil moisture. The field is cut
-  several times a year; its leaf area is that of alfalfa as high as wind and friction velocity tell.
+  several times a year; it is as high as wind and friction velocity tell, with the leaf area of alfalfa of that
+  height. All about the tower is field, and a leaf has the resistance of the alfalfa of asce2005: 30 s m-1 by day over
+  half of the leaf area of 0.5 m of it.
 - Col de Porte, a meadow at 1325 m in the French Alps, winter 2005/06; beside it the output of FSM in the same data.
 
 Towers start from the state that one run over their whole record leaves.
@@ -23,6 +25,7 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+import equinox as eqx
 import jax
 import numpy as np
 import pandas as pd
@@ -48,10 +51,11 @@ TOWERS: dict[str, dict[str, Any]] = {
     "US-Bi1": {
         "latitude": 38.0992, "longitude": -121.4993, "clock": -8.0, "vegetation_class": 3, "sand": 0.35, "clay": 0.30,
         "vegetation_height": 0.8, "sensor_height": 5.0, "leaf_area_unit": 1.0, "prescribed_layers": 1, "cut": True,
-        "water_table_depth": 2.5, "drainage_time": 1.0,
+        "water_table_depth": 2.5, "drainage_time": 1.0, "lower_fraction": 1.0, "minimum_stomatal_resistance": 67.0,
     },
 }  # fmt: skip
 COL_DE_PORTE = {"latitude": 45.30, "longitude": 5.77, "clock": 0.0, "vegetation_class": 7, "sand": 0.60, "clay": 0.30}
+PLANTS = ("lower_fraction", "minimum_stomatal_resistance")  # of the class unless a site says otherwise
 CELL_VALUES = (
     *("latitude", "longitude", "vegetation_class", "sand", "clay", "vegetation_height", "sensor_height"),
     "water_table_depth",
@@ -65,9 +69,13 @@ def _site(description: dict[str, Any], leaf_area_index: np.ndarray | None = None
     keywords = {
         name: np.array([value]) if name in CELL_VALUES else value
         for name, value in description.items()
-        if name not in ("leaf_area_unit", "prescribed_layers", "cut")
+        if name not in ("leaf_area_unit", "prescribed_layers", "cut", *PLANTS)
     }
-    return site.Site.default(leaf_area_index=leaf_area_index, **keywords)
+    column = site.Site.default(leaf_area_index=leaf_area_index, **keywords)
+    for name in set(PLANTS) & set(description):
+        value = np.array([description[name]])
+        column = eqx.tree_at(lambda s, n=name: getattr(s.parameters.vegetation, n), column, value)
+    return column
 
 
 def run_tower(name: str, data: pathlib.Path) -> tuple[sites.Measurements, pd.DataFrame]:
@@ -83,7 +91,8 @@ def run_tower(name: str, data: pathlib.Path) -> tuple[sites.Measurements, pd.Dat
     if description["cut"]:
         height = sites.canopy_height(measurements, description["sensor_height"])
         leaves = sites.alfalfa_leaf_area(height).to_numpy()[:, None]
-        weather = dataclasses.replace(weather, leaf_area_index=leaves)
+        heights = height.to_numpy()[:, None]
+        weather = dataclasses.replace(weather, leaf_area_index=leaves, vegetation_height=heights)
     month = measurements.time[::48].month
     leaf_area = pd.Series(np.asarray(weather.leaf_area_index)[:, 0]).groupby(month.to_numpy()).mean()
     column = _site(description, leaf_area.to_numpy()[:, None])

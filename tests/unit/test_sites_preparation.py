@@ -136,3 +136,9 @@ def test_towers_have_noon_where_the_sun_has_it(real_data, name, unit, days):
     assert abs(centre - 12.1) < 0.25
     leaf_area = np.asarray(read.weather.leaf_area_index)
     assert 0.1 <= leaf_area.min() < leaf_area.max() < 6.0
+
+
+def test_stubble_of_alfalfa_has_no_leaves_and_a_full_crop_those_of_the_reference():
+    """5.5 + 1.5 ln 0.8 = 5.165 at 0.8 m, half of it in the middle between that and stubble, 5.5 at 1 m."""
+    leaves = sites.alfalfa_leaf_area(pd.Series([0.02, 0.08, 0.44, 0.8, 1.0]))
+    np.testing.assert_allclose(leaves, [0.0, 0.0, 2.583, 5.165, 5.5], atol=5e-4)
