@@ -10,6 +10,8 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 
+from chase_jax.numerics.fence import fenced
+
 Layers = tuple[jax.Array, ...]
 
 
@@ -27,6 +29,7 @@ class Factors(eqx.Module):
     ratio: Layers
 
 
+@fenced()
 def factorize(lower: Layers, diagonal: Layers, upper: Layers) -> Factors:
     r"""Pivots of the matrix: $p_k = d_k - l_k u_{k-1} / p_{k-1}$.
 
@@ -42,6 +45,7 @@ def factorize(lower: Layers, diagonal: Layers, upper: Layers) -> Factors:
     return Factors(tuple(lower), tuple(inverse_pivot), tuple(ratio))
 
 
+@fenced()
 def substitute(factors: Factors, right: Layers) -> Layers:
     """Solution for one right-hand side, by forward and backward substitution.
 
@@ -82,6 +86,7 @@ def _solve_jvp(primals, tangents):
     return solution, substitute(factors, _tangent_right(tangents, solution))
 
 
+@fenced()
 def _tangent_right(tangents, solution: Layers) -> Layers:
     """The right-hand side dr - dA x of the tangent system."""
     d_lower, d_diagonal, d_upper, d_right = tangents

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from chase_jax import constants as const
 from chase_jax.numerics import smooth
 from chase_jax.numerics.fence import fenced
+from chase_jax.numerics.layers import stack
 from chase_jax.physics import thermodynamics, vegetation
 from chase_jax.physics.evaporation import Wetting
 from chase_jax.typing import PerCell, PerComponentCell
@@ -228,7 +229,7 @@ def _cascade(
     falling = together(under_trees, _part(1.0 - canopy.upper_fraction, falling))
     cover = canopy.lower_fraction * (1.0 - snow_fraction)
     falling = together(pass_through(2, _part(cover, falling)), _part(1.0 - cover, falling))
-    water, enthalpy, before, gained, unit = (jnp.stack(parts) for parts in zip(*stores, strict=True))
+    water, enthalpy, before, gained, unit = (stack(parts) for parts in zip(*stores, strict=True))
     return State(water, enthalpy), falling, Wetting(before, gained, unit)
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from chase_jax import constants as const
 from chase_jax.numerics import smooth
+from chase_jax.numerics.fence import fenced
 from chase_jax.physics import longwave, vegetation
 from chase_jax.physics.disaggregation import Storm
 from chase_jax.typing import PerCell, PerComponentCell
@@ -43,6 +44,7 @@ def dew_share(deficit: PerCell) -> PerCell:
     return 0.5 - 0.5 * deficit / jnp.sqrt(deficit * deficit + DEW_WIDTH * DEW_WIDTH)
 
 
+@fenced()
 def filling(before: PerCell, gained: PerCell, demand: PerCell, storm: Storm | None = None) -> tuple[PerCell, PerCell]:
     r"""Mean share of their capacity that leaves hold in a step in which rain wets and air dries them, 0 to 1.
 
@@ -189,6 +191,7 @@ def light_conductance(
     return root_stress * (f / parameters.minimum_stomatal_resistance + 1.0 / MAXIMUM_RESISTANCE) / (1.0 + f)
 
 
+@fenced()
 def climate_response(temperature: PerCell, deficit: PerCell, humidity_deficit_factor: PerCell) -> PerCell:
     r"""Response of stomata to temperature and dryness of the air, $F_2 F_3$, 0 to 1.
 
@@ -206,6 +209,7 @@ def climate_response(temperature: PerCell, deficit: PerCell, humidity_deficit_fa
     return jnp.maximum(1.0 - 0.0016 * cold * cold, 0.01) / (1.0 + humidity_deficit_factor * jnp.maximum(deficit, 0.0))
 
 
+@fenced()
 def limit_to_store(
     evaporation: PerCell, available: PerCell, vapor_enthalpy: PerCell, source_enthalpy: PerCell, dt: float
 ) -> tuple[PerCell, PerCell]:

@@ -17,11 +17,15 @@ All fluxes and stores are per unit area of the tile, except where "of the snow" 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from chase_jax import constants as const
+from chase_jax.numerics.fence import fenced
+from chase_jax.numerics.layers import stack
 from chase_jax.numerics.smooth import scaled_minimum
 from chase_jax.physics import snow_layers as column
 from chase_jax.physics import snow_properties as properties
@@ -326,27 +330,18 @@ def step(
         enthalpy[k] = enthalpy[k] + dt * ((flux[k - 1] if k > 0 else 0.0) - flux[k])
 
     # down the pack: what melts takes volume, what refreezes fills pores, and what the pores do not hold goes on
-    flow = flow_heat = load = remains = jnp.zeros_like(ground_heat)
-    temperatures = []
+    above = _Above(*[jnp.zeros_like(ground_heat)] * 3)
+    remains, temperatures = jnp.zeros_like(ground_heat), []
     for k in range(LAYERS):
-        phase = phase_state(water[k] + flow, enthalpy[k] + flow_heat, DRY_HEAT_CAPACITY[k])
-        loss = jnp.minimum((phase.frozen + 1e-12) / (ice[k] + 1e-12), 1.0)
-        thickness[k] = loss * thickness[k]
-        pores = jnp.maximum(thickness[k] - phase.frozen / const.ICE_DENSITY, 0.0)
-        held = scaled_minimum(const.WATER_DENSITY * parameters.liquid_retention * pores, phase.liquid)
-        flow = phase.liquid - held
-        enthalpy[k] = enthalpy[k] + flow_heat - flow * phase.liquid_enthalpy
-        flow_heat = flow * phase.liquid_enthalpy
-        water[k] = phase.frozen + held  # rather than water less outflow, which could round to below zero
-        middle = load + 0.5 * water[k]
-        thickness[k] = properties.compacted(phase.frozen, held, thickness[k], middle, phase.temperature, dt)
-        load = load + water[k]
-        remains = remains + phase.frozen
-        temperatures.append(phase.temperature)
+        layer = water[k], enthalpy[k], thickness[k], ice[k]
+        settled, above = _settle(parameters.liquid_retention, layer, above, DRY_HEAT_CAPACITY[k], dt)
+        water[k], enthalpy[k], thickness[k], frozen, warmth = settled
+        remains = remains + frozen
+        temperatures.append(warmth)
 
     fluxes = Fluxes(
-        outflow=flow / dt,
-        outflow_heat=flow_heat / dt,
+        outflow=above.flow / dt,
+        outflow_heat=above.flow_heat / dt,
         ground_heat=ground_heat,
         sublimation=sublimation,
         melt=(ice_before - remains) / dt - sublimation,
@@ -360,5 +355,44 @@ def step(
         )
     )
     dealt = column.dealt_out(water, enthalpy, thickness, temperatures)
-    layer_water, layer_enthalpy, layer_thickness = (jnp.stack(leaf) for leaf in dealt)
+    layer_water, layer_enthalpy, layer_thickness = (stack(leaf) for leaf in dealt)
     return State(layer_water, layer_enthalpy, layer_thickness, visible, infrared), fluxes
+
+
+class _Above(NamedTuple):
+    """What reaches a layer from above: liquid, kg m-2, its heat, J m-2, and what lies on it, kg m-2."""
+
+    flow: PerCell
+    flow_heat: PerCell
+    load: PerCell
+
+
+@fenced()
+def _settle(
+    retention: PerCell, layer: tuple[PerCell, ...], above: _Above, dry_heat_capacity: float, dt: float
+) -> tuple[tuple[PerCell, ...], _Above]:
+    """A layer takes the liquid from above, melts or freezes, holds what its pores hold, and is compacted.
+
+    Args:
+        retention (cell,): Share of the pores that holds liquid, 1.
+        layer: Its water, kg m-2, enthalpy, J m-2, thickness, m, and ice at the start of the step, kg m-2 (cell,).
+        above: What reaches it.
+        dry_heat_capacity: Of its litter, J m-2 K-1.
+        dt: Step, s.
+
+    Returns:
+        Water, enthalpy, thickness, ice and temperature after it, and what reaches the next layer.
+    """
+    water, enthalpy, thickness, ice = layer
+    phase = phase_state(water + above.flow, enthalpy + above.flow_heat, dry_heat_capacity)
+    thickness = jnp.minimum((phase.frozen + 1e-12) / (ice + 1e-12), 1.0) * thickness
+    pores = jnp.maximum(thickness - phase.frozen / const.ICE_DENSITY, 0.0)
+    held = scaled_minimum(const.WATER_DENSITY * retention * pores, phase.liquid)
+    flow = phase.liquid - held
+    flow_heat = flow * phase.liquid_enthalpy
+    enthalpy = enthalpy + above.flow_heat - flow_heat
+    water = phase.frozen + held  # rather than water less outflow, which could round to below zero
+    middle = above.load + 0.5 * water
+    thickness = properties.compacted(phase.frozen, held, thickness, middle, phase.temperature, dt)
+    after = water, enthalpy, thickness, phase.frozen, phase.temperature
+    return after, _Above(flow, flow_heat, above.load + water)

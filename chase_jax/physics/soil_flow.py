@@ -173,6 +173,7 @@ def substep(column: Column, stores: Stores, remaining: jax.Array, h: float) -> S
     )
 
 
+@fenced()
 def _infiltration(column, offered, first):
     """Infiltration into the first layer and its slope by saturation: the smooth lesser of offer and capacity."""
     soil, half = column.soil, 0.5 * column.thickness[0]
@@ -184,6 +185,7 @@ def _infiltration(column, offered, first):
     return smooth.smooth_minimum(offered, capacity, INFILTRATION_WIDTH), -weight * scale * first.potential_slope / half
 
 
+@fenced()
 def _matric_flux_potential(column, saturation, functions):
     """Downward flow between layers, kg m-2 s-1, and its slopes by the saturations above and below."""
     thickness, mobility = column.thickness, column.mobility

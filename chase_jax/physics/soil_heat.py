@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from chase_jax import constants as const
 from chase_jax.numerics import tridiagonal
 from chase_jax.numerics.fence import fenced
+from chase_jax.numerics.layers import stack
 from chase_jax.physics import soil_hydraulics
 from chase_jax.physics.soil_hydraulics import LAYER_THICKNESS
 from chase_jax.physics.thermodynamics import PhaseState, phase_state
@@ -193,7 +194,7 @@ def step(
     excess = tuple(e + d for e, d in zip(excess, change, strict=True))
 
     flows = _heat_flows(excess)
-    updated = jnp.stack([enthalpy[k] + dt * (flows[k] - flows[k + 1] + source[k]) for k in layers])
+    updated = stack([enthalpy[k] + dt * (flows[k] - flows[k + 1] + source[k]) for k in layers])
     bypass_heat = cw * bypass * excess[0]
     return updated, HeatFluxes(
         recharge_heat=flows[-1] - rising_heat + bypass_heat,

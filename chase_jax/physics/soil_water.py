@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from chase_jax import constants as const
 from chase_jax.checks import require_choice
+from chase_jax.numerics.layers import stack
 from chase_jax.physics import soil_flow, soil_hydraulics
 from chase_jax.physics.soil_hydraulics import LAYER_THICKNESS
 from chase_jax.physics.thermodynamics import PhaseState, phase_state
@@ -266,15 +267,15 @@ def step(
     puddle = jnp.maximum(end.puddle + column.puddle_ice - dt * from_puddle * (1.0 - liquid_share), 0.0)
     fluxes = Fluxes(
         infiltration=flows[0],
-        interface_flow=jnp.stack(flows[1:-1]),
+        interface_flow=stack(flows[1:-1]),
         recharge=flows[-1],
-        uptake=jnp.stack(realised),
+        uptake=stack(realised),
         evaporation=from_puddle + from_soil - jnp.maximum(-evaporation, 0.0),
         puddle_runoff=end.runoff / substeps,
         exfiltration=end.exfiltration / substeps,
         bypass=end.bypass / substeps,
     )
-    return State(water=jnp.stack(water), enthalpy=state.enthalpy, puddle=puddle), end.aquifer, fluxes
+    return State(water=stack(water), enthalpy=state.enthalpy, puddle=puddle), end.aquifer, fluxes
 
 
 def _divide_evaporation(evaporation, water, puddle, pores, puddle_capacity, dt):

@@ -36,6 +36,7 @@ import jax.numpy as jnp
 from chase_jax import constants as const
 from chase_jax.numerics import two_level
 from chase_jax.numerics.fence import fenced
+from chase_jax.numerics.layers import stack
 from chase_jax.physics import evaporation, longwave, surfaces, thermodynamics, turbulence, vegetation
 from chase_jax.typing import PerCell, PerComponentCell
 
@@ -161,16 +162,16 @@ def _iterate(known: surfaces.Known, guess: surfaces.Guess) -> tuple[surfaces.Gue
     sensible_heat = const.SPECIFIC_HEAT_AIR * sensible + _total(extra for _, extra in limited) + _total(left_over)
     transpiration = [exchange.stomata[j] * deficits[j] for j in surfaces.TRANSPIRING]
     fluxes = Fluxes(
-        canopy_evaporation=jnp.stack([realised for realised, _ in limited]),
+        canopy_evaporation=stack([realised for realised, _ in limited]),
         canopy_left=jnp.stack(exchange.left),
-        transpiration=jnp.stack(transpiration),
+        transpiration=stack(transpiration),
         soil_evaporation=evaporated[3],
         snow_sublimation=evaporated[4],
         sensible_heat=sensible_heat,
         net_longwave=_total(
             flux - slope * change for flux, slope, change in zip(radiation, emission, changes, strict=True)
         ),
-        canopy_heating=jnp.stack(heating),
+        canopy_heating=stack(heating),
         ground_heat=passed_on[3],
         snow_heat=snow_heat,
         soil_skin_temperature=temperatures[3],

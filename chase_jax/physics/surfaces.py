@@ -133,6 +133,7 @@ class Exchange(NamedTuple):
     left: tuple  # share of their capacity that leaves full at the end of rain hold at the end of the step, 1
 
 
+@fenced()
 def _transfer(known: Known, guess: Guess) -> turbulence.Coefficients:
     """Transfer coefficients under the stability that the guess implies."""
     air, geometry, ground = known.air, known.geometry, known.ground

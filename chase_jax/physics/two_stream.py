@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chase_jax import constants as const
+from chase_jax.numerics.fence import fenced
 from chase_jax.numerics.smooth import safe_divide, safe_sqrt
 from chase_jax.typing import PerCell
 
@@ -136,6 +137,7 @@ class Beam(NamedTuple):
     scattered: PerCell
 
 
+@fenced(static=("leaves",))
 def beam_through(leaves: Leaves, area: PerCell, band: BandOptics, cosine_zenith: PerCell) -> Beam:
     r"""What becomes of direct light in one layer over black ground.
 
@@ -196,6 +198,7 @@ class Covered(NamedTuple):
     reflected_diffuse: PerCell
 
 
+@fenced()
 def over(beam: Beam, band: BandOptics, ground_direct: PerCell, ground_diffuse: PerCell) -> Covered:
     r"""Add the reflections between a layer and the ground, $D = (T + R\,a_{dir}S)/(1 - R\,a_{dif})$.
 
