@@ -113,10 +113,6 @@ def test_a_year_stays_within_bounds_and_closes(precision):
     assert seen["warmest"].max() < WARMEST
 
 
-# In one of the 1,150 cells reverse mode gives 1e56 for this leaf, while the tangents of forward mode stay below 50.
-AMPLIFIED = {"land.canopy.dry_heat_capacity"}
-
-
 @pytest.mark.slow
 def test_the_gradient_of_a_year_is_finite():
     made = model("float64")
@@ -133,4 +129,4 @@ def test_the_gradient_of_a_year_is_finite():
     for path, leaf in jax.tree_util.tree_flatten_with_path(slope)[0]:
         assert bool(jnp.isfinite(leaf).all()), jax.tree_util.keystr(path)
         name = jax.tree_util.keystr(path, simple=True, separator=".")
-        assert name in AMPLIFIED or bool((jnp.abs(leaf) < 1e6).all()), name
+        assert bool((jnp.abs(leaf) < 1e6).all()), name
