@@ -25,7 +25,7 @@ from chase_jax.numerics.graph import EdgeList, limit_outflow
 from chase_jax.numerics.jacobi import Jacobi, Stiff
 from chase_jax.numerics.krylov import ConjugateGradient
 from chase_jax.numerics.scan import keep_solutions
-from chase_jax.numerics.tree import Tree
+from chase_jax.numerics.tree import Links, Tree
 from chase_jax.physics import channel, lake, river
 from chase_jax.typing import PerCell, PerEdge
 
@@ -205,8 +205,8 @@ def choose_solver(
     Steps add to the variance in time of a wave (:func:`river.added_variance`). The step is the longest that divides the
     interval and keeps this, on every way through the network, below the square of 3.5 hours and a hundredth of what the
     rivers themselves add, which counts up to $T^2/12$, an even spread over the whole time T of its travel.
-    The sweeps are those that 95 % of the cells need in a flood. The stiff reaches of the rest are eliminated among them
-    (:class:`jacobi.Stiff`), and steps in which this is not enough are eliminated as a whole.
+    The sweeps are as few as leave no more than 5 % of the cells that need more in a flood or flow into such. These are
+    eliminated among the sweeps (:class:`jacobi.Stiff`); steps in which this is not enough are eliminated as a whole.
 
     Args:
         parameters: Channels.
@@ -239,14 +239,34 @@ def choose_solver(
         return Tree(time_step), f"Reaches: exact elimination in steps of {time_step:g} s{reason}."
     needed = river.required_sweeps(parameters, network, time_step)
     if sweeps is None:
-        usual = float(np.quantile(needed, 1.0 - HANDED_OVER, method="higher")) if needed.size else 0.0
-        sweeps = min(max(math.ceil(usual), FEWEST_SWEEPS), MOST_SWEEPS)
-    stiff = needed > sweeps
+        sweeps, most = FEWEST_SWEEPS, MOST_SWEEPS
+        while sweeps < most:
+            middle = (sweeps + most) // 2
+            if _handed_over(network.links, needed, middle).sum() <= HANDED_OVER * needed.size:
+                most = middle
+            else:
+                sweeps = middle + 1
+    stiff = _handed_over(network.links, needed, sweeps)
     most = needed.max(initial=0.0)
     return Jacobi(time_step, sweeps, stiff=Stiff.of(network.links, stiff)), (
         f"Reaches: {sweeps} sweeps in steps of {time_step:g} s{reason}; {int(stiff.sum())} of {needed.size} cells "
-        f"would need more in a flood, up to {most:.0f}, and are solved by elimination."
+        f"would need more in a flood, up to {most:.0f}, or flow into such, and are solved by elimination."
     )
+
+
+def _handed_over(links: Links, needed: np.ndarray, sweeps: int) -> np.ndarray:
+    """Cells (cell,) for which sweeps are not enough, and those that flow into them.
+
+    What a tributary's last cell exchanges with a stiff river is large beside what it stores, also where it would need
+    few sweeps itself: eliminated by turns, the two would come to terms slowly.
+
+    Args:
+        links: The network.
+        needed (cell,): Sweeps that each needs.
+        sweeps: Sweeps there are.
+    """
+    stiff = needed > sweeps
+    return stiff | (np.asarray(links.linked) & stiff[np.asarray(links.parent)])
 
 
 def _substep(

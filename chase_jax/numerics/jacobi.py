@@ -151,7 +151,7 @@ class Jacobi(eqx.Module):
     time_step: float = eqx.field(static=True, default=900.0)
     sweeps: int = eqx.field(static=True, default=8)
     iterations: int = eqx.field(static=True, default=1)
-    tolerance: float = eqx.field(static=True, default=0.1)
+    tolerance: float = eqx.field(static=True, default=1.0)
     stiff: Stiff | None = None
 
     def solve(self, forest: tree.Forest, diagonal: PerCell, up: PerCell, low: PerCell, right: PerCell) -> PerCell:
