@@ -143,8 +143,8 @@ class Jacobi(eqx.Module):
         time_step: Longest routing step, s.
         sweeps: Number of sweeps a step.
         iterations: Linearisations a step.
-        tolerance: Largest error of depth that sweeps may leave in a cell, m; beyond it the step is solved by
-            elimination. Infinity keeps the sweeps as they are.
+        tolerance: Largest error of depth that sweeps may leave in a cell, m. Infinity keeps the sweeps as they are.
+        spared: Share of the cells, 1, that may be left with more; beyond it the step is solved by elimination.
         stiff: Reaches that are eliminated among the sweeps.
     """
 
@@ -152,6 +152,7 @@ class Jacobi(eqx.Module):
     sweeps: int = eqx.field(static=True, default=8)
     iterations: int = eqx.field(static=True, default=1)
     tolerance: float = eqx.field(static=True, default=1.0)
+    spared: float = eqx.field(static=True, default=1e-4)
     stiff: Stiff | None = None
 
     def solve(self, forest: tree.Forest, diagonal: PerCell, up: PerCell, low: PerCell, right: PerCell) -> PerCell:
@@ -168,7 +169,7 @@ class Jacobi(eqx.Module):
             (cell,): The solution, m.
         """
         swept = self.sweep(forest, diagonal, up, low, right)
-        finished = ~jnp.any(self.unfinished(forest, diagonal, up, low, right, swept))
+        finished = jnp.mean(self.unfinished(forest, diagonal, up, low, right, swept)) <= self.spared
         return jax.lax.cond(finished, lambda: swept, lambda: tree.solve(forest, diagonal, up, low, right))
 
     def sweep(self, forest: tree.Forest, diagonal: PerCell, up: PerCell, low: PerCell, right: PerCell) -> PerCell:
