@@ -33,7 +33,7 @@ from chase_jax import demo  # noqa: E402
 from chase_jax.io import forcing_store  # noqa: E402
 from chase_jax.model import chase, land, program, surface_water  # noqa: E402
 from chase_jax.numerics.compilation import OPTIONS  # noqa: E402
-from chase_jax.numerics.scan import checkpointed_scan, keep_solutions, to_blocks  # noqa: E402
+from chase_jax.numerics.scan import to_blocks  # noqa: E402
 from chase_jax.physics import atmosphere, groundwater  # noqa: E402
 
 MONTHS = 3  # timed
@@ -218,7 +218,7 @@ def gradients(model: cj.Chase, state: Any, reader: forcing_store.Reader) -> None
             done = other.waters(*stores, runoff, none, none)
             return (done.aquifer, done.water), done.discharge[-1]
 
-        return jnp.mean(checkpointed_scan(day, (state.aquifer, state.water), runoff, policy=keep_solutions)[1])
+        return jnp.mean(jax.lax.scan(day, (state.aquifer, state.water), runoff)[1])
 
     given = (model.parameters, state, runoff)
     compare("rivers, lakes and aquifer alone", of_waters, given, model.domain.cells)
