@@ -33,6 +33,7 @@ from chase_jax.io import store
 from chase_jax.model import surface_water
 from chase_jax.model.chase import Chase
 from chase_jax.model.initial import initial_state
+from data_prep import hydrography
 
 FOLDER, SIDE = pathlib.Path("runs/against_smash"), pathlib.Path(__file__).parent / "benchmarks" / "smash_side.py"
 ESRI = np.array([0, 64, 128, 1, 2, 4, 8, 16, 32])  # of the directions 1 (north) to 8 (northwest), clockwise
@@ -42,34 +43,28 @@ SIZE, LEAST_SLOPE, WARM = 1000.0, 2e-3, 0.1  # m; 1, of a river; 1, of the recor
 
 def network(kept: dict[str, np.ndarray]) -> tuple[Chase, np.ndarray]:
     """The rivers of a basin, and the cells (gauge,) of its gauges."""
-    inside = kept["active"] == 1
-    code = np.where(inside, kept["direction"], 0).astype(int)
-    row, column = kept["gauges"][np.argmax(kept["area"])]
-    code[row, column] = 0
-    steps = {1: (-1, 0), 2: (-1, 1), 3: (0, 1), 4: (1, 1), 5: (1, 0), 6: (1, -1), 7: (0, -1), 8: (-1, -1)}
-    height = np.full(code.shape, np.nan)
-    height[row, column] = 100.0
-    waiting = [(row, column)]
-    while waiting:  # upstream from the outlet
-        r, c = waiting.pop()
-        for number, (down, right) in steps.items():
-            y, x = r - down, c - right
-            there = 0 <= y < code.shape[0] and 0 <= x < code.shape[1]
-            if there and code[y, x] == number and np.isnan(height[y, x]):
-                slope = max(float(np.nan_to_num(kept["slope"][y, x])) / 100.0, LEAST_SLOPE)
-                height[y, x] = height[r, c] + slope * SIZE * np.hypot(down, right)
-                waiting.append((y, x))
-    active = np.isfinite(height)
-    axis_x, axis_y = (np.arange(n) * SIZE for n in code.shape[::-1])
+    direction = ESRI[np.where(kept["active"] == 1, kept["direction"], 0).astype(int)]
+    outlet = tuple(kept["gauges"][np.argmax(kept["area"])])
+    direction[outlet] = hydrography.OUTLET
+    receiver = hydrography.receivers(direction)
+    inside = hydrography.catchment(receiver, int(np.ravel_multi_index(outlet, direction.shape)))
+    slope = np.maximum(np.nan_to_num(kept["slope"]) / 100.0, LEAST_SLOPE)
+    fall = (slope * hydrography.straight_length(direction, SIZE)).ravel()
+    height = np.zeros(direction.size)
+    for front in reversed(hydrography.drainage_fronts(receiver)[0]):  # upstream from the outlet
+        giving = front[receiver[front] >= 0]
+        height[giving] = height[receiver[giving]] + fall[giving]
+    active = inside.reshape(direction.shape)
+    axis_x, axis_y = (np.arange(n) * SIZE for n in direction.shape[::-1])
     fields = {
         "active": active.astype(float),
-        "surface_altitude": np.where(active, height, 0.0),
-        "flow_direction": np.where(active, ESRI[code], 0).astype(float),
-        "cell_area": np.full(code.shape, SIZE**2),
+        "surface_altitude": np.where(active, 100.0 + height.reshape(direction.shape), 0.0),
+        "flow_direction": np.where(active, direction, 0).astype(float),
+        "cell_area": np.full(direction.shape, SIZE**2),
     }
     domain = domains.build(fields, Grid(axis_x, axis_y[::-1], dict(pyproj.CRS(PLACE).to_cf())))
-    model = Chase.default(domain).with_reach("tree", float(kept["step"]) if kept["step"] < 1e4 else None)[0]
-    number = np.full(code.shape, -1)
+    model = Chase.default(domain).with_solvers("tree", float(kept["step"]) if kept["step"] < 1e4 else None)[0]
+    number = np.full(direction.shape, -1)
     number[domain.grid.row, domain.grid.column] = np.arange(domain.cells)
     return model, number[kept["gauges"][:, 0], kept["gauges"][:, 1]]
 
