@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before XLA counts the cores
@@ -23,17 +22,16 @@ import equinox as eqx  # noqa: E402
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
+from timing import lowered, report, seconds  # noqa: E402
 
 import chase_jax  # noqa: E402, F401  sets double precision before any array exists
 from chase_jax.model import chase, land  # noqa: E402
-from chase_jax.numerics.compilation import OPTIONS  # noqa: E402
 from chase_jax.numerics.scan import checkpointed_scan, to_blocks  # noqa: E402
 from chase_jax.physics import atmosphere, soil_hydraulics, vegetation  # noqa: E402
 from chase_jax.physics.thermodynamics import saturation_humidity  # noqa: E402
 
 CELLS, DAYS = 20_000, 4
 RUN_IN = 6  # days before those that are timed
-REPEATS = 3
 WATER_CLASSES = (16, 24)  # of the legend: no columns of land
 
 
@@ -105,26 +103,11 @@ def run(
     return state, storage, runoff
 
 
-def seconds(call: Callable[[], Any], repeats: int = REPEATS) -> float:
-    """Least processor time of a few calls of a compiled function, s."""
-    times = []
-    for _ in range(repeats):
-        begun = time.process_time()
-        jax.block_until_ready(call())
-        times.append(time.process_time() - begun)
-    return min(times)
-
-
-def flops(compiled: Any, lowered: Any, substeps: float) -> str:
+def flops(compiled: Any, traced: Any, substeps: float) -> str:
     """Operations per cell and sub-step as written and as compiled; of a loop XLA counts the body once."""
-    written, done = lowered.cost_analysis(), compiled.cost_analysis()
+    written, done = traced.cost_analysis(), compiled.cost_analysis()
     done = done[0] if isinstance(done, list) else done
     return f"{written['flops'] / substeps:,.0f} as written, {done['flops'] / substeps:,.0f} as compiled"
-
-
-def report(name: str, value: float, unit: str) -> None:
-    """Print one line of the table."""
-    print(f"{name:<52} {value:>12,.4g}  {unit}", flush=True)
 
 
 def measure(precision: str, substeps: int, cells: int, count: int, derivatives: bool = True) -> None:
@@ -140,18 +123,19 @@ def measure(precision: str, substeps: int, cells: int, count: int, derivatives: 
     parameters, state, setting = cut(parameters), cut(state), cut(setting)
     first, rest = (jax.tree.map(lambda leaf, s=s: leaf[s], days) for s in (slice(0, RUN_IN), slice(RUN_IN, None)))
 
-    forward = jax.jit(lambda p, s, w, d: run(p, s, w, d, options, count), compiler_options=OPTIONS)
-    state, storage, _ = forward(parameters, state, setting, first)
+    forward = lambda p, s, w, d: run(p, s, w, d, options, count)  # noqa: E731
+    before = parameters, state, setting, first
+    state, storage, _ = lowered(forward, *before).compile()(*before)
     setting = eqx.tree_at(lambda s: s.aquifer_storage, setting, storage)
     given = (parameters, state, setting, rest)
 
     print(f"{precision}, {substeps} sub-steps, {cells} cells, {count} days, blocks of {size}")
     begun = time.process_time()
-    lowered = forward.lower(*given)
-    ready = lowered.compile()
+    traced = lowered(forward, *given)
+    ready = traced.compile()
     report("compilation", time.process_time() - begun, "s")
-    print("operations per cell:", flops(ready, lowered, size))
-    plain = seconds(lambda: ready(*given))
+    print("operations per cell:", flops(ready, traced, size))
+    plain = seconds(lambda: ready(*given), time.process_time)
     report("rate", cells * count / plain, "cell-days per second and core")
     if not derivatives:
         return
@@ -171,11 +155,11 @@ def measure(precision: str, substeps: int, cells: int, count: int, derivatives: 
         return jnp.mean(run(p, s, w, d, options, count)[2])
 
     for name, function in (("two tangents", tangents), ("value and gradient", jax.value_and_grad(loss))):
-        lowered = jax.jit(function, compiler_options=OPTIONS).lower(*given)
-        done = lowered.compile()
-        print("operations per cell:", flops(done, lowered, size))
-        spent = seconds(lambda done=done: done(*given))
-        report(f"{name} over value", spent / seconds(lambda: ready(*given)), "times")
+        traced = lowered(function, *given)
+        done = traced.compile()
+        print("operations per cell:", flops(done, traced, size))
+        spent = seconds(lambda done=done: done(*given), time.process_time)
+        report(f"{name} over value", spent / seconds(lambda: ready(*given), time.process_time), "times")
 
 
 def main(words: list[str]) -> None:

@@ -26,46 +26,30 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 import xarray as xr  # noqa: E402
+from timing import lowered, report, seconds  # noqa: E402
 
 import chase_jax as cj  # noqa: E402
 from chase_jax import constants as const  # noqa: E402
 from chase_jax import demo  # noqa: E402
 from chase_jax.io import forcing_store  # noqa: E402
 from chase_jax.model import chase, land, program, surface_water  # noqa: E402
-from chase_jax.numerics.compilation import OPTIONS  # noqa: E402
 from chase_jax.numerics.scan import to_blocks  # noqa: E402
 from chase_jax.physics import atmosphere, groundwater  # noqa: E402
 
 MONTHS = 3  # timed
 GRADIENTS = ((30, None), (60, 8))  # days, and days between kept states
-REPEATS = 3
-
-
-def seconds(call: Callable[[], Any], repeats: int = REPEATS) -> float:
-    """Least time of a few calls of a compiled function, s."""
-    times = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        jax.block_until_ready(call())
-        times.append(time.perf_counter() - begun)
-    return min(times)
 
 
 def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[..., Any], float]:
     """A compiled function and the seconds that took, tracing included."""
     begun = time.perf_counter()
-    done = jax.jit(function, compiler_options=OPTIONS).lower(*arguments).compile()
+    done = lowered(function, *arguments).compile()
     return done, time.perf_counter() - begun
 
 
 def size(tree: Any) -> int:
     """Bytes of the arrays of a tree."""
     return sum(leaf.nbytes for leaf in jax.tree.leaves(tree) if hasattr(leaf, "nbytes"))
-
-
-def report(name: str, value: float, unit: str) -> None:
-    """Print one line of the table."""
-    print(f"{name:<52} {value:>12,.4g}  {unit}", flush=True)
 
 
 def run_months(model: cj.Chase, reader: forcing_store.Reader) -> tuple[Any, float]:
