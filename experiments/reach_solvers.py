@@ -177,7 +177,7 @@ def unfinished(case: Case, solver: Jacobi) -> tuple[jax.Array, jax.Array]:
         forest, system = network.forest, watch.systems[0]
         left = solver.unfinished(forest, *system, solver.sweep(forest, *system))
         state, _ = surface_water.step(case.parameters, case.geometry, state, inflow, INTERVAL, solver)
-        return state, (left.mean(), left.mean() > solver.spared)
+        return state, (left.mean(), ~solver.finished(left))
 
     shares = jax.lax.scan(interval, case.start, case.runoff.reshape(-1, case.runoff.shape[-1]))[1]
     return tuple(share[FILLING * INTERVALS :].mean() for share in shares)

@@ -239,11 +239,11 @@ def choose_solver(
         return Tree(time_step), f"Reaches: exact elimination in steps of {time_step:g} s{reason}."
     needed = river.required_sweeps(parameters, network, time_step)
     if sweeps is None:
-        sweeps, most = FEWEST_SWEEPS, MOST_SWEEPS
-        while sweeps < most:
-            middle = (sweeps + most) // 2
+        sweeps, enough = FEWEST_SWEEPS, MOST_SWEEPS
+        while sweeps < enough:
+            middle = (sweeps + enough) // 2
             if _handed_over(network.links, needed, middle).sum() <= HANDED_OVER * needed.size:
-                most = middle
+                enough = middle
             else:
                 sweeps = middle + 1
     stiff = _handed_over(network.links, needed, sweeps)

@@ -169,8 +169,8 @@ class Jacobi(eqx.Module):
             (cell,): The solution, m.
         """
         swept = self.sweep(forest, diagonal, up, low, right)
-        finished = jnp.mean(self.unfinished(forest, diagonal, up, low, right, swept)) <= self.spared
-        return jax.lax.cond(finished, lambda: swept, lambda: tree.solve(forest, diagonal, up, low, right))
+        left = self.unfinished(forest, diagonal, up, low, right, swept)
+        return jax.lax.cond(self.finished(left), lambda: swept, lambda: tree.solve(forest, diagonal, up, low, right))
 
     def sweep(self, forest: tree.Forest, diagonal: PerCell, up: PerCell, low: PerCell, right: PerCell) -> PerCell:
         """What the sweeps find (cell,), m, finished or not; arguments of :meth:`solve`.
@@ -183,6 +183,10 @@ class Jacobi(eqx.Module):
             right (cell,): r, m3.
         """
         return solve(forest.links, diagonal, up, low, right, self.sweeps, self.stiff)
+
+    def finished(self, left: CellMask) -> jax.Array:
+        """Whether the sweeps may be kept. Argument: what :meth:`unfinished` returned (cell,)."""
+        return jnp.mean(left) <= self.spared
 
     def unfinished(
         self, forest: tree.Forest, diagonal: PerCell, up: PerCell, low: PerCell, right: PerCell, swept: PerCell

@@ -15,14 +15,10 @@ from chase_jax.numerics.fence import fenced
 
 
 @fenced()
-def _stacked(layers: tuple[jax.Array, ...]) -> jax.Array:
-    return jnp.stack(layers)
-
-
 def stack(layers: Sequence[jax.Array]) -> jax.Array:
     """`jnp.stack` of layers (cell,) to (layer, cell), none of which is computed in it.
 
     Args:
         layers: An array per layer, of one shape, any unit.
     """
-    return _stacked(tuple(layers))
+    return jnp.stack(layers)

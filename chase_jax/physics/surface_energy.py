@@ -31,7 +31,6 @@ from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 
 from chase_jax import constants as const
 from chase_jax.numerics import two_level
@@ -163,7 +162,7 @@ def _iterate(known: surfaces.Known, guess: surfaces.Guess) -> tuple[surfaces.Gue
     transpiration = [exchange.stomata[j] * deficits[j] for j in surfaces.TRANSPIRING]
     fluxes = Fluxes(
         canopy_evaporation=stack([realised for realised, _ in limited]),
-        canopy_left=jnp.stack(exchange.left),
+        canopy_left=stack(exchange.left),
         transpiration=stack(transpiration),
         soil_evaporation=evaporated[3],
         snow_sublimation=evaporated[4],
@@ -227,6 +226,8 @@ def solve(
     absorbed = (shortwave.upper_leaf, shortwave.upper_stem, shortwave.lower, shortwave.soil, shortwave.snow)
     upper_leaf_area = 0.5 * areas[0]
     lower_leaf_area = canopy.lower_leaf * canopy.lower_fraction * (1.0 - ground.snow_fraction)
+    wind = turbulence.reference_wind(geometry, air.wind_speed)
+    vegetated = 1.0 - (1.0 - canopy.upper_fraction) * (1.0 - canopy.lower_fraction)
     known = surfaces.Known(
         parameters=parameters,
         canopy=canopy,
@@ -236,7 +237,7 @@ def solve(
         ground=ground,
         absorbed=absorbed,
         areas=areas,
-        wind=turbulence.reference_wind(geometry, air.wind_speed),
+        wind=wind,
         leaf_areas=(upper_leaf_area, None, lower_leaf_area),
         light=(
             evaporation.light_conductance(
@@ -247,6 +248,7 @@ def solve(
                 shortwave.lower_leaf_visible, lower_leaf_area, parameters, leaves.root_stress
             ),
         ),
+        litter=evaporation.litter_resistance(vegetated, geometry.friction * wind),
         dt=dt,
     )
     phase = leaves.phase

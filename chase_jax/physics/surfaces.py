@@ -108,6 +108,7 @@ class Known(NamedTuple):
     wind: PerCell  # at the reference height, m s-1
     leaf_areas: tuple  # one-sided, where stomata are; None for stems, 1
     light: tuple  # stomatal conductance that light and soil water allow, None for stems, m s-1
+    litter: PerCell  # resistance to vapor of the litter on soil, s m-1
     dt: float
 
 
@@ -188,9 +189,7 @@ def exchange(known: Known, guess: Guess) -> Exchange:
 
     soil_heat, snow_heat = (1.0 - ground.snow_fraction) * c.soil, ground.snow_fraction * c.snow
     share = evaporation.soil_share(ground.soil_wetness, saturation[3].slope, guess.air_temperatures[1], c.soil)
-    vegetated = 1.0 - (1.0 - known.canopy.upper_fraction) * (1.0 - known.canopy.lower_fraction)
-    litter = evaporation.litter_resistance(vegetated, known.geometry.friction * known.wind)
-    share = evaporation.through_litter(share, litter, c.soil / known.air.density)
+    share = evaporation.through_litter(share, known.litter, c.soil / known.air.density)
     pores = ground.soil_humidity + (1.0 - ground.soil_humidity) * dew[3]
     saturated = jnp.ones_like(pores)
     relative = (saturated, saturated, saturated, pores, saturated)

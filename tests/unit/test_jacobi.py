@@ -51,6 +51,16 @@ def test_sweeps_that_finish_are_kept_and_others_handed_over():
     assert 0.0 < jnp.max(jnp.abs(found - tree.solve(FOREST, *soft))) < 1e-3
 
 
+def test_few_enough_cells_may_be_left_undone():
+    swept = jacobi.solve(FOREST.links, *ARGUMENTS, 8)
+    solver = jacobi.Jacobi(sweeps=8, tolerance=1e-3)
+    left = float(jnp.mean(solver.unfinished(FOREST, *ARGUMENTS, swept)))
+    assert 0.0 < left < 1.0
+    sparing, strict = (jacobi.Jacobi(sweeps=8, tolerance=1e-3, spared=left * share) for share in (1.01, 0.99))
+    np.testing.assert_allclose(sparing.solve(FOREST, *ARGUMENTS), swept, rtol=1e-12)
+    np.testing.assert_allclose(strict.solve(FOREST, *ARGUMENTS), tree.solve(FOREST, *ARGUMENTS), rtol=1e-11, atol=1e-13)
+
+
 def stiff_and_soft(member):
     """A system that is stiff between the marked cells only."""
     _, up, low, right = ARGUMENTS

@@ -43,6 +43,8 @@ def test_steps_and_sweeps_come_from_the_network():
     mixed, report = surface_water.choose_solver(parameters, geometry, "jacobi", 10800.0, 3600.0)
     assert 0 < int(mixed.stiff.member.sum()) <= surface_water.HANDED_OVER * 60
     assert f"{int(mixed.stiff.member.sum())} of 60 cells would need more" in report
+    upstream = np.flatnonzero(np.asarray(mixed.stiff.member))
+    assert {19, 20} <= set(upstream.tolist())  # the flat cell, and what flows into it
     short, long = (
         surface_water.choose_solver(*flat_and_steep(2e-4, 3.0, n), "tree", 10800.0)[0].time_step for n in (30, 900)
     )
