@@ -185,7 +185,11 @@ class Jacobi(eqx.Module):
         return solve(forest.links, diagonal, up, low, right, self.sweeps, self.stiff)
 
     def finished(self, left: CellMask) -> jax.Array:
-        """Whether the sweeps may be kept. Argument: what :meth:`unfinished` returned (cell,)."""
+        """Whether the sweeps may be kept.
+
+        Args:
+            left (cell,): Cells that the sweeps left undone, from :meth:`unfinished`.
+        """
         return jnp.mean(left) <= self.spared
 
     def unfinished(
