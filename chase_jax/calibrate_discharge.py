@@ -145,8 +145,22 @@ class _Trials:
             self._record(name, unknowns, made[0], made[1], time.perf_counter() - begun)
             workflows.stop_if_asked(self.asked, self.folder, f"after trial {self.number + 1}")
             found = made
+        self._require_numbers(found[1])
         self.number += 1
         return found
+
+    def _require_numbers(self, slopes: np.ndarray | None) -> None:
+        """End the search where derivatives (unknown, day, gauge) are no numbers: no step leads on from there."""
+        if slopes is None:
+            return
+        parts = np.split(slopes, np.cumsum(self.search.sizes)[:-1])
+        pairs = zip(self.search.names, parts, strict=True)
+        lost = ", ".join(name for name, part in pairs if not np.isfinite(part).all())
+        require(
+            not lost,
+            f"{self.folder.path}: derivatives by {lost} are no finite numbers in trial {self.number}; try "
+            "precision=float64, or leave these out of fit.parameters.",
+        )
 
     def _like(self, unknowns: np.ndarray, slopes: bool) -> dict[str, np.ndarray]:
         """The content of a trial's file."""

@@ -9,8 +9,13 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-TINY = 1e-30
+TINY = {4: 1e-18, 8: 1e-30}  # any unit, by the bytes of a number; derivatives of quotients divide by its square
 SHORT = 1e-2  # 1, interval below which a mean over it is that of its ends, corrected; error 2e-12
+
+
+def tiny(x: jax.Array) -> float:
+    """Size below which a number of the precision of `x` counts as zero where it divides."""
+    return TINY[jnp.result_type(x).itemsize]
 
 
 def softplus(x: jax.Array, width: float | jax.Array) -> jax.Array:
@@ -70,7 +75,7 @@ def scaled_minimum(a: jax.Array, b: jax.Array) -> jax.Array:
     """
     second = b <= a
     lower, upper = jnp.where(second, b, a), jnp.where(second, a, b)
-    ratio = lower / jnp.maximum(upper, TINY)
+    ratio = lower / jnp.maximum(upper, tiny(upper))
     square = ratio * ratio
     fourth = square * square
     return lower / jnp.sqrt(jnp.sqrt(jnp.sqrt(1.0 + fourth * fourth)))
@@ -94,16 +99,17 @@ def step(x: jax.Array) -> jax.Array:
 
 
 def power(base: jax.Array, exponent: float | jax.Array) -> jax.Array:
-    r"""$x^p$ as $e^{p \ln x}$ for x >= 0, several times faster than `**`; arguments below 1e-30 count as 1e-30.
+    r"""$x^p$ as $e^{p \ln x}$ for x >= 0, several times faster than `**`; arguments below :func:`tiny` count as that.
 
     Args:
         base: Base x, any unit; negative values count as zero.
         exponent: Exponent p, 1.
 
     Returns:
-        The power, with zero derivative where `base` is not above 1e-30.
+        The power, with zero derivative where `base` is not above that.
     """
-    return jnp.exp(exponent * jnp.log(jnp.where(base > TINY, base, TINY)))
+    least = tiny(base)
+    return jnp.exp(exponent * jnp.log(jnp.where(base > least, base, least)))
 
 
 @jax.custom_jvp
@@ -166,9 +172,9 @@ def safe_sqrt(x: jax.Array, floor: float = 1e-30) -> jax.Array:
 
 
 def safe_divide(numerator: jax.Array, denominator: jax.Array, otherwise: float = 0.0) -> jax.Array:
-    """`numerator` over `denominator` where that is above 1e-30 in size, `otherwise` elsewhere; derivatives are finite.
+    """`numerator` over `denominator` where that is above :func:`tiny`, `otherwise` elsewhere; derivatives are finite.
 
     A store that decays exponentially never gets to zero, and the square of what is left underflows long before.
     """
-    valid = jnp.abs(denominator) > TINY
+    valid = jnp.abs(denominator) > tiny(denominator)
     return jnp.where(valid, numerator / jnp.where(valid, denominator, 1.0), otherwise)

@@ -12,6 +12,7 @@ from helpers import directional_check
 from weather import air_of
 
 from chase_jax import constants as const
+from chase_jax.numerics import precision
 from chase_jax.physics import bulk_surface, snow
 from chase_jax.physics.thermodynamics import enthalpy_of
 
@@ -33,6 +34,7 @@ def season(arguments):
         temperature = 268.0 + 14.0 * day / DAYS + 3.0 * jnp.sin(hour) + warming
         sun = jnp.maximum(jnp.sin(hour), 0.0) * 500.0
         air = air_of(temperature, shortwave=sun, snowfall=snowfall * (day < 0.4 * DAYS))
+        air = jax.tree.map(lambda leaf: leaf.astype(warming.dtype), air)
         shown = snow.surface(state, jnp.zeros_like(temperature), STEP)
         skin = bulk_surface.solve(
             air,
@@ -60,7 +62,7 @@ def season(arguments):
         state, fluxes = snow.step(parameters, state, shown, supply, ground, STEP)
         return state, (state.water, fluxes.outflow)
 
-    return jax.lax.scan(advance, state, jnp.arange(DAYS * PER_DAY, dtype=float))[1]
+    return jax.lax.scan(advance, state, jnp.arange(DAYS * PER_DAY, dtype=warming.dtype))[1]
 
 
 def arguments_for(ice, temperature):
@@ -106,6 +108,17 @@ def test_derivatives_are_finite_with_little_or_no_snow(temperature):
     parameters, state, _, _ = arguments_for([0.0, 1e-12, 1e-4, 1.0], jnp.minimum(full, const.MELTING_TEMPERATURE))
     found = gradient((parameters, state, full - 275.0, jnp.zeros(4)))
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(found))
+
+
+@pytest.mark.parametrize("ice", [0.0, 1e-24, 1e-20, 1e-17, 1e-12, 1e-4])
+def test_derivatives_are_finite_in_single_precision(ice):
+    """A pack that fades out leaves amounts whose squares are zero in single precision."""
+    arguments = precision.single(arguments_for([ice, 1.0], [268.0, 270.0]))
+    along = jax.tree.map(jnp.ones_like, arguments)
+    changes = jax.jit(lambda given, moved: jax.jvp(season, (given,), (moved,))[1])(arguments, along)
+    for leaf in (*changes, *jax.tree.leaves(gradient(arguments))):
+        assert leaf.dtype == jnp.float32
+        assert np.all(np.isfinite(leaf))
 
 
 @pytest.mark.parametrize("wind_heat", [-300.0, 0.0, 300.0])

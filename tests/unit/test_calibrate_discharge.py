@@ -95,3 +95,19 @@ def test_what_cannot_be_fitted_is_refused_in_one_line(words, capsys, more, told)
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
+
+
+def test_derivatives_that_are_no_numbers_end_the_search_in_one_line(words, monkeypatch, capsys):
+    exact = hydrographs.Simulator.run_with_slopes
+
+    def broken(self, unknowns):
+        discharge, slopes = exact(self, unknowns)
+        slopes = np.array(slopes)
+        slopes[1, 3] = np.nan
+        return discharge, slopes
+
+    monkeypatch.setattr(hydrographs.Simulator, "run_with_slopes", broken)
+    assert cli.main(["calibrate", *words]) == 2
+    error = capsys.readouterr().err
+    assert "derivatives by soil_conductivity_factor are no finite numbers in trial 0; try precision=float64" in error
+    assert error.count("\n") == 1

@@ -20,6 +20,19 @@ def test_a_share_of_almost_nothing_has_a_finite_derivative(left):
     assert smooth.safe_divide(jnp.asarray(left), jnp.asarray(2.0)) == left / 2.0
 
 
+@pytest.mark.parametrize("left", [0.0, 1e-30, 1e-23, 1e-19, 1e-17, 1.0])
+def test_in_single_precision_too(left):
+    """There the square of 1e-20 is zero, by which the derivative of a quotient divides."""
+    part = jnp.asarray(left, jnp.float32)
+    for pair in ((part, 2 * part), (2 * part, part), (part, part), (jnp.float32(0.0), part)):
+        for function in (smooth.scaled_minimum, smooth.safe_divide):
+            for value in (function(*pair), *jax.grad(function, argnums=(0, 1))(*pair)):
+                assert np.isfinite(value)
+    for value in (smooth.power(part, 0.7), jax.grad(smooth.power)(part, -1.0)):
+        assert np.isfinite(value)
+    assert smooth.tiny(part) ** -2 < np.finfo(np.float32).max
+
+
 def test_a_quotient_of_nothing_is_what_it_is_told():
     assert smooth.safe_divide(jnp.asarray(3.0), jnp.asarray(0.0), 7.0) == 7.0
     assert smooth.safe_divide(jnp.asarray(3.0), jnp.asarray(-1e-40), 7.0) == 7.0
