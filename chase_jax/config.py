@@ -64,12 +64,16 @@ class Parameters:
     baseflow_factor: float | None = key(None, "one value for all cells, where the file has no map", low=1e-6)
     manning_roughness: float | None = key(None, "one value for all cells, s m-1/3, where the file has no map", low=1e-3)
     bypass_fraction: float | None = key(None, "one value for all cells, where the file has no map", low=0, high=1)
+    contributing_depth: float | None = key(
+        None, "one depth for all cells, m, where the file has no map", low=0.01, high=2.5
+    )
     stomatal_resistance_factor: float | None = key(
         None, "one factor for all cells, where the file has no map", low=0.01
     )
     interception_capacity_factor: float | None = key(None, "likewise, on the water that leaves hold", low=0.01)
     soil_conductivity_factor: float | None = key(None, "likewise, on the conductivity of the soil", low=1e-3)
     bed_conductance_factor: float | None = key(None, "likewise, on the conductance of river beds", low=1e-3)
+    leaf_area_factor: float | None = key(None, "likewise, on the leaf area of every month", low=0.01)
 
 
 @dataclasses.dataclass

@@ -171,6 +171,16 @@ _PARAMETERS = (
         "0 by default; for semi-arid cells whose base flow no factor of the exchange can reach",
     ),
     Variable(
+        "contributing_depth",
+        None,
+        "depth of the soil whose filling decides on direct runoff",
+        "m",
+        CELL,
+        0.01,
+        2.5,
+        "0.35 m by default, which answers to every rain; a deep one remembers the season",
+    ),
+    Variable(
         "stomatal_resistance_factor", None, "factor on the least stomatal resistance of the class", "1", CELL, 0.01, 100
     ),
     Variable(
@@ -189,6 +199,7 @@ _PARAMETERS = (
         1e3,
         "The time in which the aquifer of a cell drains is 45 days over this factor",
     ),
+    Variable("leaf_area_factor", None, "factor on the leaf area index of every month", "1", CELL, 0.01, 10),
 )
 
 _SURFACE_FLUXES = (

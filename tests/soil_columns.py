@@ -96,13 +96,14 @@ def land_step(
     coupling = soil_heat.conduction(parameters, phase, STEP)
     stress = soil_water.root_stress(parameters, phase, jnp.full_like(state.water, 1.0 / 6.0))
     pores = soil_hydraulics.pore_capacity(parameters)
+    upper = runoff.upper_share(runoff_parameters.contributing_depth, soil_hydraulics.LAYER_THICKNESS)
     divided = runoff.partition(
         runoff_parameters,
         form,
         fluxes["water_input"],
         fluxes["input_heat"],
-        jnp.sum(state.water[:3], axis=0),
-        jnp.sum(pores[:3], axis=0),
+        jnp.sum(upper * state.water, axis=0),
+        jnp.sum(upper * pores, axis=0),
         state.puddle,
         STEP,
     )

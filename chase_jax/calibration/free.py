@@ -22,11 +22,13 @@ SUPPORTS = ("cell", "class", "basin", "domain")
 BASEFLOW_FACTOR_RANGE = (1e-4, 1e2)  # 1, beyond which nothing changes any more; see physics/exchange.py
 ROUGHNESS_RANGE = (0.01, 0.3)  # s m-1/3, from smooth canals to floodplains with dense brush; chow1959
 BYPASS_RANGE = (0.0, 0.9)  # 1
+DEPTH_RANGE = (0.05, 2.5)  # m, of the soil
 # Factors reach as far as what they multiply is uncertain: stomata and leaves by a few times, conductivities by orders
 # of magnitude. The ranges are choices of this project.
 FACTOR_RANGE = {
     "stomatal_resistance_factor": (0.25, 4.0), "interception_capacity_factor": (0.1, 4.0),
     "soil_conductivity_factor": (1e-3, 100.0), "bed_conductance_factor": (0.05, 50.0),
+    "leaf_area_factor": (0.25, 2.0),
 }  # fmt: skip
 
 
@@ -144,6 +146,7 @@ def named(name: str, form: str = "D5", support: str = "cell", group: jax.Array |
         "baseflow_factor": Log(*BASEFLOW_FACTOR_RANGE),
         "manning_roughness": Log(*ROUGHNESS_RANGE),
         "bypass_fraction": Bounded(*BYPASS_RANGE),
+        "contributing_depth": Log(*DEPTH_RANGE),
     }[name]
     return Free(adjustable.VALUES[name], transform, support, group)
 

@@ -20,12 +20,14 @@ VALUES: dict[str, Callable[[Parameters], jax.Array]] = {
     "baseflow_factor": lambda p: p.land.exchange.baseflow_factor,
     "manning_roughness": lambda p: p.channel.manning_roughness,
     "bypass_fraction": lambda p: p.land.exchange.bypass_fraction,
+    "contributing_depth": lambda p: p.land.runoff.contributing_depth,
 }
 FACTORS: dict[str, Callable[[Parameters], jax.Array]] = {
     "stomatal_resistance_factor": lambda p: p.land.vegetation.minimum_stomatal_resistance,
     "interception_capacity_factor": lambda p: p.land.canopy.capacity_factor,
     "soil_conductivity_factor": lambda p: p.land.soil.saturated_conductivity,
     "bed_conductance_factor": lambda p: p.seepage.bed_conductance,
+    "leaf_area_factor": lambda p: p.land.leaf_area_index,
 }
 
 

@@ -40,8 +40,6 @@ from chase_jax.physics import (
 from chase_jax.physics.soil_hydraulics import LAYER_THICKNESS
 from chase_jax.typing import PerCell, PerMonthCell
 
-UPPER_LAYERS = 3  # of the soil, the top 0.35 m whose filling decides on direct runoff
-
 
 class Parameters(eqx.Module):
     """Parameters of a column.
@@ -237,6 +235,7 @@ class _Today(eqx.Module):
     geometry: turbulence.Geometry
     optics: radiation.CanopyOptics
     root_fraction: jax.Array
+    upper_share: jax.Array
 
 
 def water(state: State) -> PerCell:
@@ -386,7 +385,8 @@ def _prepare(p: Parameters, state: State, setting: Setting, leaf_area: PerCell) 
         leaves.temperature[2],
     )
     roots = vegetation.root_fraction(v, LAYER_THICKNESS)
-    return _Today(cover, turbulence.geometry(v, cover, snowy, setting.sensor_height), optics, roots)
+    upper = runoff.upper_share(p.runoff.contributing_depth, LAYER_THICKNESS)
+    return _Today(cover, turbulence.geometry(v, cover, snowy, setting.sensor_height), optics, roots, upper)
 
 
 def substep(
@@ -426,7 +426,6 @@ def substep(
     held = canopy.diagnose(p.canopy, leaves)
 
     # light and heat
-    pores = const.WATER_DENSITY * LAYER_THICKNESS[0] * p.soil.porosity
     shortwave = radiation.absorb(
         today.optics,
         air,
@@ -485,8 +484,8 @@ def substep(
         options.dcor_form,
         bare * below.liquid + melted.outflow,
         bare * below.liquid_heat + melted.outflow_heat,
-        jnp.sum(soil.water[:UPPER_LAYERS], axis=0),
-        pores * (sum(LAYER_THICKNESS[:UPPER_LAYERS]) / LAYER_THICKNESS[0]),
+        jnp.sum(today.upper_share * soil.water, axis=0),
+        jnp.sum(today.upper_share * soil_hydraulics.pore_capacity(p.soil), axis=0),
         soil.puddle,
         dt,
     )

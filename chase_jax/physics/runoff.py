@@ -8,23 +8,28 @@ The calibrated parameter `dcor` has no public definition, so five readings of it
 - D4 share f of $f W^{1.5}$ that runs off, 0 ... 1
 - D5 contributing area $A = 1 - (1-W)^m$ with $m = dcor/(1-dcor)$, 0 ... 1 (default)
 
-W is the relative filling of the pores of the top 0.35 m, ice included, so that frozen soil sheds water. D5 is the
+W is the relative filling of the pores down to a given depth, ice included, so that frozen soil sheds water. D5 is the
 family of D3 (there $m = b/(1+b) < 1$) continued to all m > 0: monotone, bounded, with a gradient over its whole range.
+
+A shallow depth, 0.35 m by default, answers to every rain; a deep one remembers the season, so that land which dried out
+in summer sheds little until its soil is filled again.
 """
 
 from __future__ import annotations
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 
 from chase_jax.checks import require_choice
 from chase_jax.numerics import smooth
-from chase_jax.typing import PerCell
+from chase_jax.typing import PerCell, PerLayerCell
 
 FORMS = ("D1", "D2", "D3", "D4", "D5")
 RANGE = {"D1": (1e-3, 10.0), "D2": (0.02, 30.0), "D3": (0.01, 10.0), "D4": (0.0, 1.0), "D5": (0.0, 1.0)}  # 1
 # Values to start a calibration from, 1; D3 and D5 both hold the exponent 0.3 that zhao1992 finds in humid basins.
 START = {"D1": 1.0, "D2": 1.0, "D3": 0.3, "D4": 0.1, "D5": 0.1875}
+CONTRIBUTING_DEPTH = 0.35  # m, the three upper layers
 FILLING_MARGIN = 1e-3  # 1, keeps the slope of (1 - W)^m finite at saturation
 DCOR_MARGIN = 1e-3  # 1, keeps m finite in D5
 LSX_PUDDLE_CAPACITY = 4.5  # kg m-2, IBIS 2; the unit of D2
@@ -36,21 +41,22 @@ class Parameters(eqx.Module):
     Attributes:
         dcor (cell,): The calibrated parameter; meaning and range depend on the form, 1.
         puddle_capacity (cell,): Water that puddles hold before they overflow, kg m-2.
+        contributing_depth (cell,): Depth of the soil whose filling decides on what runs off, m, > 0.
     """
 
     dcor: PerCell
     puddle_capacity: PerCell
+    contributing_depth: PerCell
 
     @classmethod
     def default(cls, n_cells: int, form: str = "D5") -> Parameters:
-        """The starting value of `form` in all `n_cells` cells and puddles of 10 mm.
+        """The starting value of `form` in all `n_cells` cells, puddles of 10 mm and a depth of 0.35 m.
 
         Puddles of less (4.5 mm in IBIS) overflow in a step of hours although the soil would take their water.
         """
         require_choice(form, "form", FORMS)
-        return cls(
-            dcor=jnp.full(n_cells, START[form], dtype=float), puddle_capacity=jnp.full(n_cells, 10.0, dtype=float)
-        )
+        values = START[form], 10.0, CONTRIBUTING_DEPTH
+        return cls(*(jnp.full(n_cells, value, dtype=float) for value in values))
 
 
 class Partition(eqx.Module):
@@ -86,6 +92,17 @@ def contributing_area(dcor: PerCell, filling: PerCell) -> PerCell:
     d = jnp.clip(dcor, 0.0, 1.0 - DCOR_MARGIN)
     w = jnp.clip(filling, FILLING_MARGIN, 1.0 - FILLING_MARGIN)
     return 1.0 - jnp.exp(d / (1.0 - d) * jnp.log(1.0 - w))
+
+
+def upper_share(depth: PerCell, thickness: tuple[float, ...]) -> PerLayerCell:
+    """Share of each layer of the soil (layer, cell) that lies above a depth, 1.
+
+    Args:
+        depth (cell,): The depth, m.
+        thickness: Thickness of the layers from above, m.
+    """
+    top = np.cumsum((0.0, *thickness[:-1]))
+    return jnp.stack([jnp.clip((depth - z) / d, 0.0, 1.0) for z, d in zip(top, thickness, strict=True)])
 
 
 def storage_curve_fraction(exponent: PerCell, filling: PerCell, storage: PerCell, depth: PerCell) -> PerCell:
@@ -131,7 +148,7 @@ def partition(
         form: Reading of dcor, one of D1 ... D5 (static).
         water_input (cell,): Rain through the canopy and outflow of the snow, kg m-2 s-1.
         input_heat (cell,): Its enthalpy flux, W m-2.
-        upper_water (cell,): Liquid and ice in the top 0.35 m, kg m-2.
+        upper_water (cell,): Liquid and ice above the contributing depth, kg m-2.
         upper_capacity (cell,): Pore capacity of the same depth, kg m-2.
         puddle (cell,): Water on the surface, kg m-2.
         dt: Step, s.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -24,7 +26,8 @@ def setting(seed=0):
 
 def arguments_of(parameters, aquifer, state, storage, fluxes):
     factors = exchange.Parameters(jnp.ones(CELLS), jnp.full(CELLS, 0.2))
-    shares = runoff.Parameters.default(CELLS)
+    # within a layer: at its bottom the filling has a kink
+    shares = dataclasses.replace(runoff.Parameters.default(CELLS), contributing_depth=jnp.full(CELLS, 0.5))
     return parameters, factors, shares, aquifer, state, storage, fluxes
 
 
@@ -105,7 +108,7 @@ def test_every_form_of_dcor_has_a_derivative(form):
     water = filling * 160.0
 
     def direct(dcor, rain):
-        share = runoff.Parameters(dcor, jnp.full(CELLS, 10.0))
+        share = runoff.Parameters(dcor, jnp.full(CELLS, 10.0), jnp.full(CELLS, 0.35))
         out = runoff.partition(
             share, form, rain, 0.0 * rain, water, jnp.full(CELLS, 160.0), 4.0 * filling, soil_columns.STEP
         )

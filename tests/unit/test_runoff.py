@@ -8,6 +8,7 @@ import pytest
 
 from chase_jax.checks import InputError
 from chase_jax.physics import runoff
+from chase_jax.physics.soil_hydraulics import LAYER_THICKNESS
 
 FILLING = jnp.linspace(0.0, 1.0, 21)
 PORES = 160.0  # kg m-2
@@ -15,7 +16,7 @@ PORES = 160.0  # kg m-2
 
 def direct_share(form, dcor, rain=1e-3, filling=FILLING, puddle=2.0):
     cells = filling.shape[0]
-    parameters = runoff.Parameters(jnp.full(cells, dcor), jnp.full(cells, 10.0))
+    parameters = runoff.Parameters(jnp.full(cells, dcor), jnp.full(cells, 10.0), jnp.full(cells, 0.35))
     out = runoff.partition(
         parameters,
         form,
@@ -39,6 +40,14 @@ def test_share_of_direct_runoff_is_a_share(form):
         for rain in (1e-9, 1e-4, 1e-1):
             share, _ = direct_share(form, dcor, rain)
             assert np.all((share >= 0.0) & (share <= 1.0))
+
+
+def test_the_upper_store_reaches_down_to_its_depth():
+    depth = jnp.array([0.02, 0.05, 0.35, 0.55, 2.5, 9.0])
+    share = runoff.upper_share(depth, LAYER_THICKNESS)
+    np.testing.assert_allclose(share.T @ jnp.array(LAYER_THICKNESS), jnp.minimum(depth, 2.5), rtol=1e-14)
+    np.testing.assert_allclose(share[:, 2], [1.0, 1.0, 1.0, 0.0, 0.0, 0.0], atol=1e-14)
+    np.testing.assert_allclose(share[:, 3], [1.0, 1.0, 1.0, 0.5, 0.0, 0.0], atol=1e-14)
 
 
 @pytest.mark.parametrize("form", ["D3", "D4", "D5"])
