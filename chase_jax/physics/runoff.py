@@ -17,9 +17,10 @@ in summer sheds little until its soil is filled again.
 
 from __future__ import annotations
 
+import itertools
+
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 
 from chase_jax.checks import require_choice
 from chase_jax.numerics import smooth
@@ -101,7 +102,7 @@ def upper_share(depth: PerCell, thickness: tuple[float, ...]) -> PerLayerCell:
         depth (cell,): The depth, m.
         thickness: Thickness of the layers from above, m.
     """
-    top = np.cumsum((0.0, *thickness[:-1]))
+    top = itertools.accumulate((0.0, *thickness[:-1]))
     return jnp.stack([jnp.clip((depth - z) / d, 0.0, 1.0) for z, d in zip(top, thickness, strict=True)])
 
 

@@ -46,6 +46,7 @@ def test_the_upper_store_reaches_down_to_its_depth():
     depth = jnp.array([0.02, 0.05, 0.35, 0.55, 2.5, 9.0])
     share = runoff.upper_share(depth, LAYER_THICKNESS)
     np.testing.assert_allclose(share.T @ jnp.array(LAYER_THICKNESS), jnp.minimum(depth, 2.5), rtol=1e-14)
+    assert runoff.upper_share(depth.astype(jnp.float32), LAYER_THICKNESS).dtype == jnp.float32
     np.testing.assert_allclose(share[:, 2], [1.0, 1.0, 1.0, 0.0, 0.0, 0.0], atol=1e-14)
     np.testing.assert_allclose(share[:, 3], [1.0, 1.0, 1.0, 0.5, 0.0, 0.0], atol=1e-14)
 
