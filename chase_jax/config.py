@@ -67,6 +67,9 @@ class Parameters:
     contributing_depth: float | None = key(
         None, "one depth for all cells, m, where the file has no map", low=0.01, high=2.5
     )
+    contributing_threshold: float | None = key(
+        None, "one value for all cells, where the file has no map", low=0, high=0.9
+    )
     stomatal_resistance_factor: float | None = key(
         None, "one factor for all cells, where the file has no map", low=0.01
     )

@@ -181,6 +181,16 @@ _PARAMETERS = (
         "0.35 m by default, which answers to every rain; a deep one remembers the season",
     ),
     Variable(
+        "contributing_threshold",
+        None,
+        "filling of that depth up to which nothing runs off directly",
+        "1",
+        CELL,
+        0,
+        0.9,
+        "0 by default",
+    ),
+    Variable(
         "stomatal_resistance_factor", None, "factor on the least stomatal resistance of the class", "1", CELL, 0.01, 100
     ),
     Variable(

@@ -23,6 +23,7 @@ BASEFLOW_FACTOR_RANGE = (1e-4, 1e2)  # 1, beyond which nothing changes any more;
 ROUGHNESS_RANGE = (0.01, 0.3)  # s m-1/3, from smooth canals to floodplains with dense brush; chow1959
 BYPASS_RANGE = (0.0, 0.9)  # 1
 DEPTH_RANGE = (0.05, 2.5)  # m, of the soil
+THRESHOLD_RANGE = (0.0, 0.8)  # 1, of the filling
 # Factors reach as far as what they multiply is uncertain: stomata and leaves by a few times, conductivities by orders
 # of magnitude. The ranges are choices of this project.
 FACTOR_RANGE = {
@@ -147,6 +148,7 @@ def named(name: str, form: str = "D5", support: str = "cell", group: jax.Array |
         "manning_roughness": Log(*ROUGHNESS_RANGE),
         "bypass_fraction": Bounded(*BYPASS_RANGE),
         "contributing_depth": Log(*DEPTH_RANGE),
+        "contributing_threshold": Bounded(*THRESHOLD_RANGE),
     }[name]
     return Free(adjustable.VALUES[name], transform, support, group)
 

@@ -21,6 +21,7 @@ VALUES: dict[str, Callable[[Parameters], jax.Array]] = {
     "manning_roughness": lambda p: p.channel.manning_roughness,
     "bypass_fraction": lambda p: p.land.exchange.bypass_fraction,
     "contributing_depth": lambda p: p.land.runoff.contributing_depth,
+    "contributing_threshold": lambda p: p.land.runoff.contributing_threshold,
 }
 FACTORS: dict[str, Callable[[Parameters], jax.Array]] = {
     "stomatal_resistance_factor": lambda p: p.land.vegetation.minimum_stomatal_resistance,

@@ -12,7 +12,8 @@ W is the relative filling of the pores down to a given depth, ice included, so t
 family of D3 (there $m = b/(1+b) < 1$) continued to all m > 0: monotone, bounded, with a gradient over its whole range.
 
 A shallow depth, 0.35 m by default, answers to every rain; a deep one remembers the season, so that land which dried out
-in summer sheds little until its soil is filled again.
+in summer sheds little until its soil is filled again. W is counted from a threshold on, 0 by default; with one near the
+wilting point W is the share of what plants can empty, as the tension water of zhao1992 is.
 """
 
 from __future__ import annotations
@@ -43,20 +44,22 @@ class Parameters(eqx.Module):
         dcor (cell,): The calibrated parameter; meaning and range depend on the form, 1.
         puddle_capacity (cell,): Water that puddles hold before they overflow, kg m-2.
         contributing_depth (cell,): Depth of the soil whose filling decides on what runs off, m, > 0.
+        contributing_threshold (cell,): Filling up to which nothing runs off in forms D3 to D5, 1; 0 to below 1.
     """
 
     dcor: PerCell
     puddle_capacity: PerCell
     contributing_depth: PerCell
+    contributing_threshold: PerCell
 
     @classmethod
     def default(cls, n_cells: int, form: str = "D5") -> Parameters:
-        """The starting value of `form` in all `n_cells` cells, puddles of 10 mm and a depth of 0.35 m.
+        """The starting value of `form` in all `n_cells` cells, puddles of 10 mm, 0.35 m and no threshold.
 
         Puddles of less (4.5 mm in IBIS) overflow in a step of hours although the soil would take their water.
         """
         require_choice(form, "form", FORMS)
-        values = START[form], 10.0, CONTRIBUTING_DEPTH
+        values = START[form], 10.0, CONTRIBUTING_DEPTH, 0.0
         return cls(*(jnp.full(n_cells, value, dtype=float) for value in values))
 
 
@@ -162,7 +165,8 @@ def partition(
     """
     require_choice(form, "form", FORMS)
     dcor, capacity = parameters.dcor, parameters.puddle_capacity
-    filling = upper_water / upper_capacity
+    threshold = parameters.contributing_threshold
+    filling = (upper_water / upper_capacity - threshold) / (1.0 - threshold)
     factor = dcor if form == "D1" else jnp.ones_like(dcor)
     capacity = dcor * LSX_PUDDLE_CAPACITY if form == "D2" else capacity
     if form in ("D1", "D2"):  # puddle capacities uniform between 0 and the largest: LSX's own rule

@@ -27,7 +27,8 @@ def setting(seed=0):
 def arguments_of(parameters, aquifer, state, storage, fluxes):
     factors = exchange.Parameters(jnp.ones(CELLS), jnp.full(CELLS, 0.2))
     # within a layer: at its bottom the filling has a kink
-    shares = dataclasses.replace(runoff.Parameters.default(CELLS), contributing_depth=jnp.full(CELLS, 0.5))
+    changed = {"contributing_depth": jnp.full(CELLS, 0.5), "contributing_threshold": jnp.full(CELLS, 0.1)}
+    shares = dataclasses.replace(runoff.Parameters.default(CELLS), **changed)
     return parameters, factors, shares, aquifer, state, storage, fluxes
 
 
@@ -108,7 +109,7 @@ def test_every_form_of_dcor_has_a_derivative(form):
     water = filling * 160.0
 
     def direct(dcor, rain):
-        share = runoff.Parameters(dcor, jnp.full(CELLS, 10.0), jnp.full(CELLS, 0.35))
+        share = runoff.Parameters(dcor, *(jnp.full(CELLS, value) for value in (10.0, 0.35, 0.2)))
         out = runoff.partition(
             share, form, rain, 0.0 * rain, water, jnp.full(CELLS, 160.0), 4.0 * filling, soil_columns.STEP
         )

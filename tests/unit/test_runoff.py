@@ -14,9 +14,11 @@ FILLING = jnp.linspace(0.0, 1.0, 21)
 PORES = 160.0  # kg m-2
 
 
-def direct_share(form, dcor, rain=1e-3, filling=FILLING, puddle=2.0):
+def direct_share(form, dcor, rain=1e-3, filling=FILLING, puddle=2.0, threshold=0.0):
     cells = filling.shape[0]
-    parameters = runoff.Parameters(jnp.full(cells, dcor), jnp.full(cells, 10.0), jnp.full(cells, 0.35))
+    parameters = runoff.Parameters(
+        jnp.full(cells, dcor), jnp.full(cells, 10.0), jnp.full(cells, 0.35), jnp.full(cells, threshold)
+    )
     out = runoff.partition(
         parameters,
         form,
@@ -40,6 +42,15 @@ def test_share_of_direct_runoff_is_a_share(form):
         for rain in (1e-9, 1e-4, 1e-1):
             share, _ = direct_share(form, dcor, rain)
             assert np.all((share >= 0.0) & (share <= 1.0))
+
+
+@pytest.mark.parametrize("form", ["D3", "D4", "D5"])
+def test_below_the_threshold_next_to_nothing_runs_off_and_above_it_the_rest_counts(form):
+    filling = jnp.array([0.0, 0.2, 0.4, 0.7, 1.0])
+    counted = jnp.array([0.0, 0.0, 0.0, 0.5, 1.0])
+    share, _ = direct_share(form, runoff.START[form], 1e-6, filling, threshold=0.4)
+    np.testing.assert_allclose(share, direct_share(form, runoff.START[form], 1e-6, counted)[0], rtol=1e-9)
+    assert np.all(share[:3] < 1e-3)
 
 
 def test_the_upper_store_reaches_down_to_its_depth():
