@@ -94,9 +94,14 @@ class Case:
         run_in, period = self.spans(cells)
         return Simulator(model, parameters, run_in, period, self.interval, self.settings.fit.cycles)
 
-    def spans(self, cells: np.ndarray | None) -> tuple[trial.Span, trial.Span]:
-        """Weather of the run-in and of the period. Argument: cells (calibrated,), or None for all."""
-        period = workflows.span(self.given.forcing, cells)
+    def spans(self, cells: np.ndarray | None, days: int | None = None) -> tuple[trial.Span, trial.Span]:
+        """Weather of the run-in and of the period.
+
+        Args:
+            cells (calibrated,): Cells that are needed; None for all.
+            days: Days of the period from its first one on; None for all.
+        """
+        period = workflows.span(self.given.forcing, cells, days)
         return workflows.span(self.given.warmup, cells) if self.given.warmup else period, period
 
     def faces(self, cells: np.ndarray) -> EdgeList:

@@ -6,6 +6,7 @@ the trials on the disk for answers until there are none left, so that it ends wi
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Any
 
@@ -15,16 +16,18 @@ import numpy as np
 
 from chase_jax import build, workflows
 from chase_jax.calibrate_case import Case, scores
-from chase_jax.calibration import cellwise, columns
+from chase_jax.calibration import alternating, cellwise, columns
 from chase_jax.calibration.cellwise import Fit
-from chase_jax.calibration.partial import Partial
+from chase_jax.calibration.partial import STAGE, Partial
 from chase_jax.calibration.trial import Outcome, Simulator
 from chase_jax.checks import require
 from chase_jax.io import restart, run_folder
 from chase_jax.model.containers import State
 from chase_jax.model.initial import initial_state
 
-ROUNDS, POLISHED = 6, 2  # rounds by derivatives, and how many of them, the last ones, begin no cell anew
+ROUNDS, STANDARD_ROUNDS = 8, 12  # most rounds of method=gradient and method=standard; fewer if all cells are met
+SHARED, STANDARD_SHARED = 2, 4  # rounds whose trials begin with the same stores; those of later ones find their own
+COARSE, COARSE_DAYS, LONG = "columns, first year", 365, 3  # how many times longer a period is long
 CORRECTIONS = 3  # most trials of the coupled model between renewed stores
 
 
@@ -64,8 +67,10 @@ class _Job:
         self.settings, self.folder, self.goal = case.settings, case.folder, case.goal
         self.cells, self.model = case.cells, case.model
         self.number, self.spent = 0, 0.0
+        self.days = 0  # of one forward run
         self.base: Any = None  # stores with which the trials of a round begin
-        self.partial: Partial | None = None
+        self.partial: dict[str, Partial] = {}
+        self.settling: int | None = None  # repetitions of the run-in by which each trial finds its own equilibrium
         self.kept: list[str] = []  # their restarts, the newest last
 
     def run(self) -> str:
@@ -74,24 +79,31 @@ class _Job:
         small = columns.closed(self.model, self.cells)
         closed = self.case.simulator(small, self.case.free(None), self.cells)
         unknowns = np.stack([np.asarray(f.encode(small.parameters)) for f in closed.free])
-        self.base = initial_state(small)
+        self.base, self.days = initial_state(small), closed.days
         self._renew("columns", closed, unknowns, s.spinup_cycles)
         standard = self.settings.method == "standard"
-        rounds = s.rounds or (1 if standard else ROUNDS)
-        fit = self._round("columns", closed, unknowns, None, s.trials, None)
-        for number in range(1, rounds):
-            self._renew("columns", closed, fit.unknowns, s.renewal_cycles)
-            if standard:
-                fit = self._round("columns", closed, fit.unknowns, None, s.trials, None)
-                continue
+        fit = None if standard else self._by_first_year(closed, unknowns)
+        fit = self._round("columns", closed, unknowns if fit is None else fit.unknowns, fit, s.trials, None)
+        shared, rounds = (STANDARD_SHARED, STANDARD_ROUNDS) if standard else (SHARED, ROUNDS)
+        for number in range(1, s.rounds or rounds):
+            longest = STAGE if standard or number == shared else s.spinup_cycles
+            self.settling = None if number < shared else longest
+            self._renew("columns", closed, fit.unknowns, s.renewal_cycles if number < shared else s.spinup_cycles)
             start, anew = fit.unknowns, None
-            if number < rounds - POLISHED:
-                start, anew = cellwise.restarted(fit, number)
-            trials = max(s.trials // (2 if anew is not None else 4), 2)
+            if number > shared and not standard:
+                start, anew = cellwise.restarted(fit, number - shared)
+                self._begin_anew(closed, anew)
+            trials = s.trials if standard else max(s.trials // (3 if number < shared else 2), 2)
             found = self._round("columns", closed, start, fit, trials, None, anew)
+            same = np.array_equal(found.unknowns, fit.unknowns)
             fit = found if anew is None else cellwise.nearer(found, fit, anew)
+            met, missed = fit.status == cellwise.MET, fit.status == cellwise.NOT_MET
+            sure = standard or number > shared + len(cellwise.RESTARTS)  # that what stands at a bound belongs there
+            if ((same or self.settling) and met.all()) or (same and sure and not missed.any()):
+                break
+        self.settling = None
+        self._renew("columns", closed, fit.unknowns, s.spinup_cycles)
         if s.model == "columns":
-            self._renew("columns", closed, fit.unknowns, s.renewal_cycles)
             judged = [self._trial("columns", closed, fit.unknowns, False, None)]
             return self._finished(fit, fit, judged, self.spent)
         search, found = self.spent, fit
@@ -106,6 +118,44 @@ class _Job:
             self._renew("coupled", whole, found.unknowns, s.renewal_cycles)
             judged.append(self._trial("coupled", whole, found.unknowns, False, self.cells))
         return self._finished(fit, found, judged, search)
+
+    def _begin_anew(self, closed: Simulator, anew: np.ndarray) -> None:
+        """Give cells (cell,) back the stores of the first spin-up.
+
+        An aquifer that other parameters have emptied takes decades to fill again.
+        """
+        if self.base is not None:
+            first = restart.read_restart(self.folder.path / self.kept[0], initial_state(closed.model))[0]
+            self.base = jax.tree.map(
+                lambda old, new: jnp.where(anew, new, old) if old.ndim and old.shape[-1] == anew.size else old,
+                self.base,
+                first,
+            )
+        self._known("columns", closed).forget(anew)
+
+    def _by_first_year(self, closed: Simulator, start: np.ndarray) -> Fit | None:
+        """What the first year of a long period tells already, and its stores; None if the period is short.
+
+        A trial of the whole period tells by how much its signatures differ from those of its first year; the goal of
+        the search is moved by that.
+
+        Args:
+            closed: Trials of closed columns.
+            start: (parameter, cell) unknowns to begin with, 1.
+        """
+        s = self.settings.fit
+        if closed.days - closed.run_in_days < LONG * COARSE_DAYS:
+            return None
+        year = closed.over(self.case.spans(self.cells, COARSE_DAYS)[1])
+        whole = self._trial("columns", closed, start, False, None)
+        part = self._trial(COARSE, year, start, False, None)
+        goal = self.goal.of_part(whole, part)
+        fit = cellwise.gauss_newton(
+            lambda unknowns, slopes: self._trial(COARSE, year, unknowns, slopes, None),
+            start, goal, s.derivatives, s.trials,
+        )  # fmt: skip
+        self._renew("columns", closed, fit.unknowns, s.renewal_cycles)
+        return fit
 
     def _round(
         self,
@@ -123,12 +173,14 @@ class _Job:
             return self._trial(kind, simulator, unknowns, slopes, cells)
 
         if self.settings.method == "standard":
-            return cellwise.standard(evaluate, start, self.goal, trials)
+            if before is None:
+                return alternating.standard(evaluate, start, self.goal, trials)
+            return alternating.again(evaluate, before, self.goal, max(trials // 2, 2))
         again = before is not None and (kind == "coupled" or self.settings.fit.derivatives != "always")
         asked = "never" if again else self.settings.fit.derivatives
-        return cellwise.gauss_newton(
-            evaluate, start, self.goal, asked, trials, before.jacobian if before is not None else None, anew
-        )
+        known = before.jacobian if before is not None else None
+        fresh = np.ones(self.cells.size, bool) if self.settling else anew
+        return cellwise.gauss_newton(evaluate, start, self.goal, asked, trials, known, fresh)
 
     def _finished(self, fit: Fit, found: Fit, outcomes: list[Outcome], search: float) -> str:
         """Write what was found, with the residuals of the last trial."""
@@ -169,9 +221,12 @@ class _Job:
                 f"{self.folder.path}: the stores before trial {self.number} are gone; run again with "
                 "output.overwrite=true.",
             )
-            self.base = simulator.equilibrium(jnp.asarray(unknowns), self.base, cycles)
-            cost = np.array(cycles * simulator.run_in_days / simulator.days)
-            found = Outcome(nothing, nothing, nothing, cost)
+            if kind == "columns":
+                self.base, found = self._known(kind, simulator).renewed(unknowns, self.base, cycles)
+            else:
+                self.base = simulator.equilibrium(jnp.asarray(unknowns), self.base, cycles)
+                cost = np.array(cycles * simulator.run_in_days / simulator.days)
+                found = Outcome(nothing, nothing, nothing, cost)
             restart.write_restart(self.folder.path / name["restart"], self.base, {"trial": self.number})
             self.folder.note(name["restart"])
             self._record(name, f"spin-up of {kind}", unknowns, found, time.perf_counter() - begun)
@@ -179,10 +234,11 @@ class _Job:
             self.base = restart.read_restart(self.folder.path / name["restart"], initial_state(simulator.model))[0]
         else:
             self.base = None  # later ones are on the disk
-        if self.partial is not None:
-            self.partial.forget()
+        if kind == "columns":
+            self._known(kind, simulator).begin(unknowns, found)
+            self.partial.pop(COARSE, None)
         self.kept.append(name["restart"])
-        for old in self.kept[:-2]:
+        for old in self.kept[1:-2]:
             self.folder.drop(old)
         self._count(found)
 
@@ -202,21 +258,21 @@ class _Job:
             if slopes:
                 found = simulator.run_with_slopes(jnp.asarray(unknowns), self.base)[0]
             elif cells is None:
-                found = self._known(simulator).run(unknowns, self.base)
+                found = self._known(kind, simulator).run(unknowns, self.base, self.settling)
             else:
                 found = simulator.run(jnp.asarray(unknowns), self.base)[0]
             found = found if cells is None else found.at(cells)
+            if kind == COARSE:
+                found = dataclasses.replace(found, cost=found.cost * (simulator.days / self.days))
             self._record(name, kind, unknowns, found, time.perf_counter() - begun)
         if cells is None:
-            self._known(simulator).know(unknowns, found)
+            self._known(kind, simulator).know(unknowns, found)
         self._count(found)
         return found
 
-    def _known(self, simulator: Simulator) -> Partial:
+    def _known(self, kind: str, simulator: Simulator) -> Partial:
         """What is known of the closed columns."""
-        if self.partial is None:
-            self.partial = Partial(simulator)
-        return self.partial
+        return self.partial.setdefault(kind, Partial(simulator))
 
     def _count(self, outcome: Outcome) -> None:
         """Go on to the next entry of the folder, or stop if that is asked."""

@@ -355,18 +355,20 @@ class Fit:
     )
     trials: int = key(
         12,
-        "most trials of a round: of each parameter with method=standard, of all with method=gradient; steps of a "
-        "field or network",
+        "most trials of the first round: of each parameter with method=standard, of all with method=gradient; later "
+        "ones take half or a third of it; steps of a field or network",
         low=1,
     )
     rounds: int | None = key(
         None,
-        "rounds of trials, before each of which the stores are renewed; empty for 1 with method=standard, which is the "
-        "paper's, 6 with method=gradient, and 1 of a field or network",
+        "most rounds of trials, before each of which the stores are renewed; empty for as many as it takes, up to 12 "
+        "with method=standard, whose first is the paper's, and 8 with method=gradient, and for 1 of a field or network",
         low=1,
     )
     spinup_cycles: int = key(12, "repetitions of the run-in before the first trial", low=1)
-    renewal_cycles: int = key(3, "repetitions of the run-in between rounds and before the result is judged", low=1)
+    renewal_cycles: int = key(
+        3, "repetitions of the run-in between the first rounds, and before the coupled model judges", low=1
+    )
     cycles: int = key(1, "repetitions of the run-in within a trial", low=1)
     optimiser: str = key("lbfgs", "of variant=field and network", ("lbfgs", "adam"))
     rate: float = key(0.1, "learning rate of fit.optimiser=adam", low=0)

@@ -1,7 +1,6 @@
 r"""Two unknowns a cell against two signatures a cell: the choice of the next trial, for all cells at once.
 
-`standard` is the procedure of the paper, parameter after parameter: each cell's parameter is bracketed between its
-bounds and found by Chandrupatla's method, every trial one run of the model with a value of its own in every cell.
+The procedure of the paper, parameter after parameter, is in `alternating.py`.
 
 `gauss_newton` moves both together. With r the residuals in units of their tolerances and J their derivatives,
 
@@ -14,7 +13,7 @@ and is then kept up by Broyden's rank-one update.
 What a cell cannot reach it approaches, up to the bounds, and is told apart by its status.
 
 Source:
-    dong2026, section 3.4 (order of the standard procedure); chandrupatla1997; broyden1965; marquardt1963.
+    broyden1965; marquardt1963.
 """
 
 from __future__ import annotations
@@ -23,11 +22,9 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import scipy.optimize.elementwise
 
 from chase_jax.calibration import damped
 from chase_jax.calibration.free import Free
-from chase_jax.calibration.transforms import MARGIN
 from chase_jax.calibration.trial import Outcome
 from chase_jax.checks import require_choice
 
@@ -37,7 +34,7 @@ INDEX_TOLERANCE = 0.01  # 1
 CLOSE = 0.5  # 1, share of the tolerance at which a search ends
 DERIVATIVES = ("always", "first", "never")
 FAR = 5.0  # 1, residual in tolerances from which a cell counts as stuck
-NEAR_DIFFERENCE = 0.5  # 1, the same where a cell begins anew
+NEAR_DIFFERENCE = 0.2  # 1, the same where a cell begins anew
 RESTARTS = (-1.0, -2.0, 0.0)  # 1, unknowns of the last parameter from which stuck cells begin anew, one after the other
 DIFFERENCE = 2.0  # 1, step of an unknown for the first differences; wide, because far off the index feels no factor
 MET, EXCLUDED, NO_TARGET, RUNOFF_OUT_OF_REACH, INDEX_OUT_OF_REACH, BOTH_OUT_OF_REACH, NOT_MET = range(7)
@@ -78,6 +75,24 @@ class Goal:
         found = np.stack([getattr(outcome, name) for name in self.names])
         return (found - self.values) / self.tolerance
 
+    def of_part(self, whole: Outcome, part: Outcome) -> Goal:
+        """The goal for a part of the period, moved by how that differs from the whole in one trial.
+
+        Args:
+            whole: The trial judged by the whole period.
+            part: The same trial judged by the part.
+        """
+        values = []
+        for name, value in zip(self.names, self.values, strict=True):
+            one, other = getattr(part, name), getattr(whole, name)
+            if name == "runoff_depth":
+                values.append(
+                    value * np.maximum(one, LEAST_RUNOFF_TOLERANCE) / np.maximum(other, LEAST_RUNOFF_TOLERANCE)
+                )
+            else:
+                values.append(value + one - other)
+        return Goal(np.stack(values), self.names)
+
     def jacobian(self, slopes: np.ndarray) -> np.ndarray:
         """Derivatives (cell, signature, parameter) of the residuals. Argument: slopes of a trial's outcome."""
         rows = [("runoff_depth", "baseflow_index").index(name) for name in self.names]
@@ -94,12 +109,16 @@ class Fit:
         jacobian: (cell, signature, parameter) derivatives of the residuals there, exact or by differences; None if
             the method has none.
         status: (cell,) one of the codes of `STATUS`.
+        slopes: (parameter, cell) of the standard procedure, each parameter's residual by its share of the range.
+        pairs: Unknowns (parameter, cell) before and after its last two pairs of searches, the newest last.
     """
 
     unknowns: np.ndarray
     residuals: np.ndarray
     jacobian: np.ndarray | None
     status: np.ndarray
+    slopes: np.ndarray | None = None
+    pairs: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
 
 def status_of(goal: Goal, unknowns: np.ndarray, residuals: np.ndarray) -> np.ndarray:
@@ -117,38 +136,6 @@ def status_of(goal: Goal, unknowns: np.ndarray, residuals: np.ndarray) -> np.nda
     for name, out in zip(goal.names, beyond, strict=True):
         status = np.where(out, code[name], status)
     return np.where(beyond.sum(axis=0) == 2, BOTH_OUT_OF_REACH, status)
-
-
-def standard(evaluate: Evaluate, start: np.ndarray, goal: Goal, trials: int = 12) -> Fit:
-    """One parameter after the other, each found between its bounds with the others as they are.
-
-    Args:
-        evaluate: Runs a trial of unknowns (parameter, cell); the second argument asks for derivatives.
-        start: (parameter, cell) unknowns to begin with, 1.
-        goal: One signature for every parameter, in the same order.
-        trials: Most trials of one parameter after its bounds were tried.
-    """
-    unknowns = np.array(start)
-    share = 1.0 / (1.0 + np.exp(-unknowns))
-    for row in range(len(goal.names)):
-
-        def miss(value: np.ndarray, cell: np.ndarray, row: int = row) -> np.ndarray:
-            share[row, cell] = value
-            tried = np.log(share) - np.log1p(-share)
-            return goal.residuals(evaluate(tried, False))[row, cell]
-
-        cells = np.arange(unknowns.shape[1])
-        low, high = np.full(cells.size, MARGIN), np.full(cells.size, 1.0 - MARGIN)
-        found = scipy.optimize.elementwise.find_root(
-            miss, (low, high), args=(cells,), tolerances={"fatol": CLOSE}, maxiter=trials
-        )
-        edge = np.where(np.abs(found.f_bracket[0]) <= np.abs(found.f_bracket[1]), low, high)
-        bracketed = np.sign(found.f_bracket[0]) * np.sign(found.f_bracket[1]) <= 0
-        share[row] = np.where(bracketed & np.isfinite(found.x), found.x, edge)
-        unknowns = np.log(share) - np.log1p(-share)
-    outcome = evaluate(unknowns, False)
-    residuals = goal.residuals(outcome)
-    return Fit(unknowns, residuals, None, status_of(goal, unknowns, residuals))
 
 
 def gauss_newton(
@@ -170,7 +157,7 @@ def gauss_newton(
             or "never", by differences at the beginning.
         trials: Most runs, those for the first differences not counted.
         jacobian: (cell, signature, parameter) derivatives to begin with, if they are known and not asked of runs.
-        anew: (cell,) cells where they are not known after all, and found by differences.
+        anew: (cell,) cells where they are not known after all, and found by differences if the cell is open.
     """
     require_choice(derivatives, "derivatives", DERIVATIVES)
     best = np.clip(start, -damped.LIMIT, damped.LIMIT)
@@ -180,6 +167,7 @@ def gauss_newton(
         jacobian = goal.jacobian(outcome.slopes)
     elif jacobian is None:
         jacobian = _differences(evaluate, best, goal, residuals)
+    anew = None if anew is None else anew & (np.abs(residuals).max(axis=0) > CLOSE)
     if anew is not None and anew.any():
         near = _differences(evaluate, best, goal, residuals, NEAR_DIFFERENCE * anew)
         jacobian = np.where(anew[:, None, None], near, jacobian)

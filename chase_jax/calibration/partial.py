@@ -2,19 +2,24 @@
 
 Searches leave cells alone that have met their maps, and columns do not see each other, so what such a cell yields is
 known. The others run as a smaller model. It comes in a few sizes, each half of the one before, so that few programs are
-compiled; cells that need not run fill it up.
+compiled; cells that need not run fill it up. The stores of the next round are renewed likewise, in those cells alone
+whose parameters are others than when theirs were last renewed.
 """
 
 from __future__ import annotations
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from chase_jax.calibration import trial
 from chase_jax.calibration.trial import Outcome, Simulator
 from chase_jax.model.containers import State
 
-SMALLEST = 512  # cells; fewer fill no block of the columns and cost nearly as much
+SMALLEST = 16  # cells; fewer cost nearly as much
+STAGE = 4  # repetitions of the run-in, the water table extrapolated before the last, between looks at what stands still
 
 
 class Partial:
@@ -28,49 +33,129 @@ class Partial:
             smallest: Fewest cells that run by themselves.
         """
         self.simulator, self.smallest = simulator, smallest
-        self.forget()
-
-    def forget(self) -> None:
-        """Forget what is known, because the stores are others now."""
         self.unknowns: np.ndarray | None = None
         self.outcome: Outcome | None = None
+        self.stores_of: np.ndarray | None = None
+        self.balance: Outcome | None = None
 
     def know(self, unknowns: np.ndarray, outcome: Outcome) -> None:
         """Take note of a trial. Arguments: its unknowns (parameter, cell), 1, and what it yielded."""
         self.unknowns, self.outcome = unknowns.copy(), outcome
 
-    def run(self, unknowns: np.ndarray, state: State) -> Outcome:
+    def renewed(self, unknowns: np.ndarray, state: State, cycles: int) -> tuple[State, Outcome]:
+        """Stores renewed where those at hand belong to other parameters, or did not stand still.
+
+        Args:
+            unknowns (parameter, cell): Unknowns of the free parameters, 1.
+            state: Stores at the start.
+            cycles: Most repetitions of the run-in.
+
+        Returns:
+            The stores and, as of :meth:`Simulator.settled`, what they yield.
+        """
+        return self._settled(unknowns, state, self._unbalanced(unknowns), cycles)
+
+    def begin(self, unknowns: np.ndarray, balance: Outcome) -> None:
+        """Go on from renewed stores: forget trials in cells whose stores are others now.
+
+        Args:
+            unknowns (parameter, cell): Unknowns of the stores, 1.
+            balance: What they yield.
+        """
+        if self.unknowns is not None:
+            self.unknowns[:, self._unbalanced(unknowns)] = np.nan
+        self.stores_of, self.balance = unknowns.copy(), balance
+
+    def forget(self, cells: np.ndarray) -> None:
+        """Forget what is known of some cells (cell,), because their stores are others now."""
+        for known in (self.unknowns, self.stores_of):
+            if known is not None:
+                known[:, cells] = np.nan
+
+    def run(self, unknowns: np.ndarray, state: State, cycles: int | None = None) -> Outcome:
         """Try parameters, as :meth:`Simulator.run`; the cost counts the cells that ran.
 
         Args:
             unknowns (parameter, cell): Unknowns of the free parameters, 1.
             state: Stores at the start.
+            cycles: Most repetitions of the run-in that lead to each trial's own equilibrium; None for a trial from the
+                stores as they are.
         """
-        total, changed = unknowns.shape[1], self._changed(unknowns)
-        size = next((n for n in self._sizes(total) if n >= changed.sum()), total)
-        if self.outcome is None or size == total:
-            return self.simulator.run(jnp.asarray(unknowns), state)[0]
-        cells = np.sort(np.argsort(~changed, kind="stable")[:size])
+        changed = _differs(unknowns, self.unknowns)
+        cells = self._chosen(changed)
+        if self.outcome is not None and cells.size == 0:
+            return dataclasses.replace(self.outcome, cost=np.array(0.0), slopes=None)
+        spent, before = 0.0, None
+        if cycles is not None and (changed & _differs(unknowns, self.stores_of)).any():
+            state, balance = self._settled(unknowns, state, changed, cycles)
+            spent, before = float(balance.cost), 0
+        simulator, part = self._part(state, cells)
+        found = simulator.run(jnp.asarray(unknowns[:, cells]), part, before)[0]
+        found = self._merged(cells, self.outcome, found)
+        return dataclasses.replace(found, cost=found.cost + spent)
+
+    def _settled(self, unknowns: np.ndarray, state: State, moving: np.ndarray, cycles: int) -> tuple[State, Outcome]:
+        """Stores after some cells went through the run-in until they stand still, each left alone once it does.
+
+        Args:
+            unknowns (parameter, cell): Unknowns of the free parameters, 1.
+            state: Stores at the start.
+            moving (cell,): The cells.
+            cycles: Most repetitions of the run-in.
+        """
+        moving, balance, spent = moving.copy(), self.balance, 0.0
+        while cycles > 0 and moving.any():
+            cells = self._chosen(moving)
+            simulator, part = self._part(state, cells)
+            part, found = simulator.settled(jnp.asarray(unknowns[:, cells]), part, min(cycles, STAGE))
+            moving[cells] &= ~trial.stand_still(found.drift, found.runoff_depth)
+            balance, state = self._merged(cells, balance, found), _placed(state, part, cells, moving.size)
+            cycles -= STAGE
+            spent += float(balance.cost)
+        if balance is None:
+            raise ValueError("Argument `moving` must hold all cells the first time, but holds none.")
+        return state, dataclasses.replace(balance, cost=np.array(spent))
+
+    def _unbalanced(self, unknowns: np.ndarray) -> np.ndarray:
+        """Cells (cell,) whose stores are not those of the unknowns (parameter, cell)."""
+        if self.balance is None:
+            return np.ones(unknowns.shape[1], bool)
+        still = trial.stand_still(self.balance.drift, self.balance.runoff_depth)
+        return ~still | _differs(unknowns, self.stores_of)
+
+    def _chosen(self, changed: np.ndarray) -> np.ndarray:
+        """Cells to run (chosen,): those that changed (cell,), filled up to one of the sizes."""
+        total, count = changed.size, int(changed.sum())
+        if count == 0:
+            return np.zeros(0, int)
+        size = next((n for n in self._sizes(total) if n >= count), total)
+        return np.sort(np.argsort(~changed, kind="stable")[:size])
+
+    def _part(self, state: State, cells: np.ndarray) -> tuple[Simulator, State]:
+        """The model and the stores of some cells."""
+        total = self.simulator.model.domain.cells
+        if cells.size == total:
+            return self.simulator, state
         part = jax.tree.map(lambda leaf: leaf[..., cells] if leaf.ndim and leaf.shape[-1] == total else leaf, state)
-        found = self.simulator.of(cells).run(jnp.asarray(unknowns[:, cells]), part)[0]
-        runoff, index, drift = (
-            self._merged(cells, getattr(self.outcome, name), getattr(found, name))
-            for name in ("runoff_depth", "baseflow_index", "drift")
-        )
-        return Outcome(runoff, index, drift, found.cost * (size / total))
+        return self.simulator.of(cells), part
 
     @staticmethod
-    def _merged(cells: np.ndarray, known: np.ndarray, new: np.ndarray) -> np.ndarray:
-        """Values (cell,) that are known, with new ones at some cells."""
-        merged = np.array(known)
-        merged[cells] = new
-        return merged
+    def _merged(cells: np.ndarray, known: Outcome | None, new: Outcome) -> Outcome:
+        """What is known, with what is new at some cells and its cost by their share; all is new if nothing is known."""
+        if known is None or cells.size == known.drift.size:
+            return new
 
-    def _changed(self, unknowns: np.ndarray) -> np.ndarray:
-        """Cells (cell,) whose unknowns are others than in the last trial."""
-        if self.unknowns is None:
-            return np.ones(unknowns.shape[1], bool)
-        return (unknowns != self.unknowns).any(axis=0)
+        def placed(old: np.ndarray, part: np.ndarray) -> np.ndarray:
+            merged = np.array(old)
+            merged[cells] = part
+            return merged
+
+        return Outcome(
+            placed(known.runoff_depth, new.runoff_depth),
+            placed(known.baseflow_index, new.baseflow_index),
+            placed(known.drift, new.drift),
+            new.cost * (cells.size / known.drift.size),
+        )
 
     def _sizes(self, total: int) -> list[int]:
         """Sizes of smaller models, the smallest first."""
@@ -79,3 +164,21 @@ class Partial:
             sizes.append(size)
             size //= 2
         return sizes[::-1]
+
+
+def _differs(unknowns: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+    """Cells (cell,) whose unknowns (parameter, cell) are others than those known."""
+    if known is None:
+        return np.ones(unknowns.shape[1], bool)
+    return (unknowns != known).any(axis=0)
+
+
+def _placed(state: State, part: State, cells: np.ndarray, total: int) -> State:
+    """Stores of all `total` cells with those of some of them replaced."""
+
+    def placed(whole: jax.Array, leaf: jax.Array) -> jax.Array:
+        return whole.at[..., cells].set(leaf) if whole.ndim and whole.shape[-1] == total else whole
+
+    if cells.size == total:
+        return part
+    return jax.tree.map(placed, state, part)

@@ -35,6 +35,8 @@ from chase_jax.physics import atmosphere
 COST_WITH_SLOPES = 5.5  # 1, of a run with the derivatives by two parameters over one without; measured
 LARGEST_DRIFT = 0.01  # 1, of the runoff, above which a cell is not in equilibrium
 EXTRAPOLATED = 3  # repetitions of a run-in after which the water table is moved to where its changes tend
+STILL = 0.001  # 1, change of all stores over the runoff of a repetition below which a cell stands still
+LEAST_STILL = 0.05  # kg m-2 year-1, the same where runoff is small
 Weather = Callable[[int], tuple[atmosphere.Forcing, int]]
 
 
@@ -113,6 +115,12 @@ class Simulator:
         """Run-in and period with their names."""
         return (("run-in", self._run_in), ("period", self._period))
 
+    def over(self, period: Span) -> Simulator:
+        """The same model judged by another period. Argument: its weather."""
+        other = copy.copy(self)
+        other._period = period
+        return other
+
     def of(self, cells: np.ndarray) -> Simulator:
         """Some columns of a model of closed columns; as many of them, whichever, share a compiled program.
 
@@ -161,20 +169,48 @@ class Simulator:
                 state, history = equilibrium.extrapolated(self.model, state, history)
         return state
 
-    def run(self, unknowns: jax.Array, state: State) -> tuple[Outcome, State]:
+    def settled(self, unknowns: jax.Array, state: State, cycles: int) -> tuple[State, Outcome]:
+        """Stores after the run-in was repeated until those of every cell stand still, extrapolated as above.
+
+        Args:
+            unknowns (parameter, cell): Unknowns of the free parameters, 1.
+            state: Stores at the start.
+            cycles: How often at most, > 0.
+
+        Returns:
+            The stores, and runoff, drift and cost of the last repetition; it has no baseflow index.
+        """
+        years = self._run_in.days / const.DAYS_PER_YEAR
+        history, depth, drift, k = equilibrium.History.start(state), np.zeros(0), np.zeros(0), 0
+        for k in range(cycles):
+            before = state
+            state, series = self._pass(self._run_in, unknowns, state)
+            depth = np.mean(series, axis=0) * (const.SECONDS_PER_DAY * const.DAYS_PER_YEAR)
+            drift = self._change(before, state) / years
+            if stand_still(drift, depth).all():
+                break
+            history = history.with_end(self.model, state, years)
+            if k % EXTRAPOLATED == EXTRAPOLATED - 1:
+                state, history = equilibrium.extrapolated(self.model, state, history)
+        cost = np.array((k + 1) * self._run_in.days / self.days)
+        return state, Outcome(depth, np.full(depth.shape, np.nan), drift, cost)
+
+    def run(self, unknowns: jax.Array, state: State, cycles: int | None = None) -> tuple[Outcome, State]:
         """Try parameters.
 
         Args:
             unknowns (parameter, cell): Unknowns of the free parameters, 1.
             state: Stores at the start.
+            cycles: Repetitions of the run-in before the period; None for those of every trial.
 
         Returns:
             The outcome and the stores at the end.
         """
-        for _ in range(self.cycles):
+        cycles = self.cycles if cycles is None else cycles
+        for _ in range(cycles):
             state = self._pass(self._run_in, unknowns, state)[0]
         after, series = self._pass(self._period, unknowns, state)
-        return self._outcome(state, after, self._signatures(jnp.asarray(series))), after
+        return self._outcome(state, after, self._signatures(jnp.asarray(series)), cycles), after
 
     def run_with_slopes(self, unknowns: jax.Array, state: State) -> tuple[Outcome, State]:
         """Try parameters and find the derivatives of what comes out by their unknowns; otherwise as :meth:`run`.
@@ -192,7 +228,7 @@ class Simulator:
         for slope in slopes:
             found, along = jax.jvp(self._signatures, (jnp.asarray(series),), (jnp.asarray(slope),))
             rows.append(np.stack([along.runoff_depth, along.baseflow_index]))
-        return self._outcome(state, after, found, np.stack(rows)), after
+        return self._outcome(state, after, found, self.cycles, np.stack(rows)), after
 
     def _change(self, before: State, after: State) -> np.ndarray:
         """Change of all water in a cell (cell,), kg m-2."""
@@ -200,11 +236,16 @@ class Simulator:
         return np.asarray(budget.storage(domain, after) - budget.storage(domain, before))
 
     def _outcome(
-        self, before: State, after: State, found: targets.Signatures, slopes: np.ndarray | None = None
+        self,
+        before: State,
+        after: State,
+        found: targets.Signatures,
+        cycles: int,
+        slopes: np.ndarray | None = None,
     ) -> Outcome:
         """Signatures with the drift of the stores and the cost."""
         drift = self._change(before, after) * (const.DAYS_PER_YEAR / self._period.days)
-        days = self.cycles * self._run_in.days + self._period.days
+        days = cycles * self._run_in.days + self._period.days
         cost = days / (self._run_in.days + self._period.days) * (1.0 if slopes is None else COST_WITH_SLOPES)
         return Outcome(np.asarray(found.runoff_depth), np.asarray(found.baseflow_index), drift, np.array(cost), slopes)
 
@@ -293,3 +334,13 @@ def in_equilibrium(drift: np.ndarray, runoff: np.ndarray, least: float = 1.0) ->
         least: The small amount, in the same unit; 1 mm a year by default.
     """
     return np.abs(drift) <= np.maximum(LARGEST_DRIFT * np.abs(runoff), least)
+
+
+def stand_still(change: np.ndarray, runoff: np.ndarray) -> np.ndarray:
+    """Whether stores (cell,) change so little that nothing is left to wait for.
+
+    Args:
+        change (cell,): Change of storage, kg m-2 year-1.
+        runoff (cell,): Runoff, kg m-2 year-1.
+    """
+    return np.abs(change) <= np.maximum(STILL * np.abs(runoff), LEAST_STILL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import os
 import signal
 
@@ -140,6 +141,36 @@ def test_a_damaged_trial_is_run_again(tmp_path, monkeypatch):
     newest.write_bytes(b"bad")
     assert cli.main(["calibrate", *words, "resume=true"]) == 0
     assert "is damaged or differs" in (tmp_path / "run" / "run.log").read_text()
+
+
+def test_a_long_period_begins_with_its_first_year(tmp_path, monkeypatch):
+    class Long(StandIn):
+        """Five years, the first of them wetter, and a run-in of one."""
+
+        def __init__(self, *given, **named):
+            super().__init__(*given, **named)
+            self.run_in_days, self.days, self.wetter = 365, 6 * 365, 1.0
+
+        def over(self, period):
+            other = Long(self.model, self.free, period, period, 5)
+            other.days, other.wetter = 2 * 365, 1.2
+            return other
+
+        def run(self, *given, **named):
+            found, state = super().run(*given, **named)
+            return dataclasses.replace(found, runoff_depth=self.wetter * found.runoff_depth), state
+
+    monkeypatch.setattr(calibrate_case, "Simulator", Long)
+    assert cli.main(["calibrate", *maps(tmp_path), "fit.derivatives=never", "fit.model=columns"]) == 0
+    rows = list(csv.DictReader((tmp_path / "run" / "trials.csv").open()))
+    kinds = [row["kind"] for row in rows]
+    assert kinds[:3] == ["spin-up of columns", "columns", "columns, first year"]
+    first = [row for row in rows if row["kind"] == "columns, first year"]
+    assert float(first[0]["forward_run_equivalents"]) == pytest.approx(1 / 3, abs=1e-3)
+    assert float(first[-1]["runoff_depth_met"]) == 0.0  # judged by the whole period
+    after = rows[len(first) + 2 :]
+    assert float(after[1]["runoff_depth_met"]) == 1.0  # of the first trial of the whole period that follows
+    assert float(after[1]["baseflow_index_met"]) == 1.0
 
 
 def other_grid(data):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chase_jax.calibration import cellwise, damped, free
+from chase_jax.calibration import alternating, cellwise, damped, free
 from chase_jax.calibration.cellwise import Goal
 from chase_jax.calibration.trial import Outcome
 
@@ -63,20 +63,42 @@ def test_gauss_newton_finds_both_parameters(hidden, derivatives):
 def test_standard_finds_one_parameter_after_the_other(hidden):
     cell = Cell(coupling=0.0)
     goal = Goal(cell.values(hidden), NAMES)
-    fit = cellwise.standard(cell, START, goal)
+    fit = alternating.standard(cell, START, goal)
     assert (fit.status == cellwise.MET).all()
     assert not any(cell.trials)
     assert len(cell.trials) <= 2 * (12 + 2) + 1
 
 
-def test_standard_misses_runoff_where_the_second_parameter_moves_it_and_more_rounds_mend_that(hidden):
-    cell = Cell(coupling=0.3)
+@pytest.mark.parametrize("coupling", [0.3, 0.6])
+def test_standard_misses_runoff_where_the_second_parameter_moves_it_and_repeating_it_mends_that(hidden, coupling):
+    cell = Cell(coupling)
     goal = Goal(cell.values(hidden), NAMES)
-    fits = [cellwise.standard(cell, START, goal)]
-    for _ in range(2):
-        fits.append(cellwise.standard(cell, fits[-1].unknowns, goal))
-    assert np.mean(np.abs(fits[0].residuals[0]) <= 1.0) < 0.3
-    assert np.mean(np.abs(fits[-1].residuals) <= 1.0) > 0.8
+    first = alternating.standard(cell, START, goal)
+    assert np.mean(np.abs(first.residuals[0]) <= 1.0) < 0.3
+    fit, runs = first, len(cell.trials)
+    for _ in range(5):
+        fit = alternating.again(cell, fit, goal)
+    assert (np.abs(fit.residuals) <= 1.0).all()
+    assert (fit.status == cellwise.MET).all()
+    assert not any(cell.trials)
+    same = alternating.again(cell, fit, goal)
+    np.testing.assert_array_equal(same.unknowns, fit.unknowns)
+    assert len(cell.trials) - runs <= 1 + 5 * 16
+
+
+def test_two_pairs_of_searches_tell_where_they_tend():
+    """Of linear signatures that are so coupled that repeated pairs alone would run away."""
+    matrix = np.array([[1.0, 0.9], [1.2, 0.8]])
+    root = np.array([[0.3], [-0.2]])
+
+    def pair(u):
+        first = root[0] - matrix[0, 1] * (u[1] - root[1]) / matrix[0, 0]
+        return np.stack([first, root[1] - matrix[1, 0] * (first - root[0]) / matrix[1, 1]])
+
+    start = np.array([[0.0], [0.1]])
+    once, twice = pair(start), pair(pair(start))
+    assert (np.abs(twice - root) > np.abs(once - root)).all()
+    np.testing.assert_allclose(alternating._mixed(((start, once), (once, twice))), root, atol=1e-12)
 
 
 def test_a_cell_whose_derivatives_are_no_number_stays_and_the_others_go_on(hidden):
@@ -101,7 +123,7 @@ def test_what_cannot_be_reached_is_told_apart_and_approached(hidden, method):
     target = cell.values(hidden)
     target[0, 0], target[1, 1], target[:, 2] = 5.0, 0.99, (1e5, 0.99)
     goal = Goal(target, NAMES)
-    find = cellwise.standard if method == "standard" else cellwise.gauss_newton
+    find = alternating.standard if method == "standard" else cellwise.gauss_newton
     fit = find(cell, START, goal)
     assert fit.status[0] == cellwise.RUNOFF_OUT_OF_REACH
     assert fit.status[1] == cellwise.INDEX_OUT_OF_REACH
@@ -123,7 +145,7 @@ def test_one_signature_alone_moves_its_own_parameter(hidden):
         slopes = None if found.slopes is None else found.slopes[:1]
         return Outcome(found.runoff_depth, found.baseflow_index, found.drift, found.cost, slopes)
 
-    for fit in (cellwise.gauss_newton(alone, START[:1], goal), cellwise.standard(alone, START[:1], goal)):
+    for fit in (cellwise.gauss_newton(alone, START[:1], goal), alternating.standard(alone, START[:1], goal)):
         assert fit.unknowns.shape == (1, CELLS)
         assert (fit.status == cellwise.MET).all()
 
@@ -166,3 +188,14 @@ def test_cells_stuck_where_no_derivative_leads_back_begin_anew():
         before, fit = fit, cellwise.nearer(found, fit, anew)
         assert (np.abs(fit.residuals).max(axis=0) <= np.abs(before.residuals).max(axis=0) + 1e-9).all()
     assert (fit.status == cellwise.MET).all()
+
+
+def test_the_goal_of_a_part_of_the_period_moves_with_how_that_differs():
+    goal = Goal(np.array([[300.0, 200.0, 0.0], [0.5, 0.3, 0.2]]), NAMES)
+
+    def outcome(runoff, index):
+        return Outcome(np.array(runoff), np.array(index), np.zeros(3), np.array(1.0))
+
+    moved = goal.of_part(outcome([100.0, 400.0, 0.0], [0.4, 0.4, 0.4]), outcome([200.0, 400.0, 0.0], [0.5, 0.4, 0.3]))
+    np.testing.assert_allclose(moved.values, [[600.0, 200.0, 0.0], [0.6, 0.3, 0.1]])
+    assert moved.names == NAMES

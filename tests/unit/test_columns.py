@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -117,5 +119,34 @@ def test_columns_that_changed_run_by_themselves_and_yield_the_same(whole):
     assert float(found.cost) < 0.6
     for name in ("runoff_depth", "baseflow_index", "drift"):
         np.testing.assert_allclose(getattr(found, name), getattr(asked, name), rtol=1e-9, atol=1e-9)
-    known.forget()
-    assert float(known.run(moved, state).cost) == 1.0
+    assert float(known.run(usual, state).cost) == 0.0
+
+
+def test_stores_are_renewed_where_parameters_changed_or_something_still_moves(whole):
+    cells = columns.calibrated_cells(whole.domain)[::7]
+    small = columns.closed(whole, cells)
+    span = trial.spans(lambda day, count: weather(cells.size), 31)
+    parameters = (free.dcor("D5"), free.baseflow_factor())
+    simulator = trial.Simulator(small, parameters, span, span, 5)
+    known = partial.Partial(simulator, smallest=2)
+    usual = np.stack([np.asarray(one.encode(small.parameters)) for one in parameters])
+    state, found = known.renewed(usual, initial_state(small), 1)
+    asked = simulator.settled(jnp.asarray(usual), initial_state(small), 1)[1]
+    np.testing.assert_array_equal(found.drift, asked.drift)
+    moving = ~trial.stand_still(found.drift, found.runoff_depth)
+    assert moving.any()  # a month is not enough
+    still = dataclasses.replace(found, drift=np.zeros(cells.size))
+    known.begin(usual, still)
+    known.know(usual, found)
+    same, nothing = known.renewed(usual, state, 1)
+    assert same is state
+    assert float(nothing.cost) == 0.0
+    moved = usual.copy()
+    moved[0, 1] += 1.0
+    new, after = known.renewed(moved, state, 1)
+    assert 0.0 < float(after.cost) < float(found.cost)
+    changed = np.asarray(new.aquifer.storage != state.aquifer.storage)
+    assert changed[1]
+    assert not changed.all()
+    known.begin(moved, still)
+    assert 0.0 < float(known.run(usual, new).cost) < 1.0  # what was known of the cell was of other stores
