@@ -26,7 +26,7 @@ from chase_jax.model.containers import State
 from chase_jax.model.initial import initial_state
 
 ROUNDS, STANDARD_ROUNDS = 8, 12  # most rounds of method=gradient and method=standard; fewer if all cells are met
-SHARED, STANDARD_SHARED = 2, 4  # rounds whose trials begin with the same stores; those of later ones find their own
+SHARED = 2  # rounds whose trials begin with the same stores; those of later ones find their own
 COARSE, COARSE_DAYS, LONG = "columns, first year", 365, 3  # how many times longer a period is long
 CORRECTIONS = 3  # most trials of the coupled model between renewed stores
 
@@ -84,21 +84,20 @@ class _Job:
         standard = self.settings.method == "standard"
         fit = None if standard else self._by_first_year(closed, unknowns)
         fit = self._round("columns", closed, unknowns if fit is None else fit.unknowns, fit, s.trials, None)
-        shared, rounds = (STANDARD_SHARED, STANDARD_ROUNDS) if standard else (SHARED, ROUNDS)
-        for number in range(1, s.rounds or rounds):
-            longest = STAGE if standard or number == shared else s.spinup_cycles
-            self.settling = None if number < shared else longest
-            self._renew("columns", closed, fit.unknowns, s.renewal_cycles if number < shared else s.spinup_cycles)
+        for number in range(1, s.rounds or (STANDARD_ROUNDS if standard else ROUNDS)):
+            longest = STAGE if standard or number == SHARED else s.spinup_cycles
+            self.settling = None if number < SHARED else longest
+            self._renew("columns", closed, fit.unknowns, s.renewal_cycles if number < SHARED else s.spinup_cycles)
             start, anew = fit.unknowns, None
-            if number > shared and not standard:
-                start, anew = cellwise.restarted(fit, number - shared)
+            if number > SHARED and not standard:
+                start, anew = cellwise.restarted(fit, number - SHARED)
                 self._begin_anew(closed, anew)
-            trials = s.trials if standard else max(s.trials // (3 if number < shared else 2), 2)
+            trials = s.trials if standard else max(s.trials // (3 if number < SHARED else 2), 2)
             found = self._round("columns", closed, start, fit, trials, None, anew)
             same = np.array_equal(found.unknowns, fit.unknowns)
             fit = found if anew is None else cellwise.nearer(found, fit, anew)
             met, missed = fit.status == cellwise.MET, fit.status == cellwise.NOT_MET
-            sure = standard or number > shared + len(cellwise.RESTARTS)  # that what stands at a bound belongs there
+            sure = standard or number > SHARED + len(cellwise.RESTARTS)  # that what stands at a bound belongs there
             if ((same or self.settling) and met.all()) or (same and sure and not missed.any()):
                 break
         self.settling = None

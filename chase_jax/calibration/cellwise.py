@@ -110,7 +110,6 @@ class Fit:
             the method has none.
         status: (cell,) one of the codes of `STATUS`.
         slopes: (parameter, cell) of the standard procedure, each parameter's residual by its share of the range.
-        pairs: Unknowns (parameter, cell) before and after its last two pairs of searches, the newest last.
     """
 
     unknowns: np.ndarray
@@ -118,7 +117,6 @@ class Fit:
     jacobian: np.ndarray | None
     status: np.ndarray
     slopes: np.ndarray | None = None
-    pairs: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
 
 def status_of(goal: Goal, unknowns: np.ndarray, residuals: np.ndarray) -> np.ndarray:

@@ -69,36 +69,21 @@ def test_standard_finds_one_parameter_after_the_other(hidden):
     assert len(cell.trials) <= 2 * (12 + 2) + 1
 
 
-@pytest.mark.parametrize("coupling", [0.3, 0.6])
+@pytest.mark.parametrize("coupling", [0.3, 1.5])
 def test_standard_misses_runoff_where_the_second_parameter_moves_it_and_repeating_it_mends_that(hidden, coupling):
     cell = Cell(coupling)
     goal = Goal(cell.values(hidden), NAMES)
     first = alternating.standard(cell, START, goal)
     assert np.mean(np.abs(first.residuals[0]) <= 1.0) < 0.3
     fit, runs = first, len(cell.trials)
-    for _ in range(5):
+    for _ in range(2):
         fit = alternating.again(cell, fit, goal)
     assert (np.abs(fit.residuals) <= 1.0).all()
     assert (fit.status == cellwise.MET).all()
     assert not any(cell.trials)
     same = alternating.again(cell, fit, goal)
     np.testing.assert_array_equal(same.unknowns, fit.unknowns)
-    assert len(cell.trials) - runs <= 1 + 5 * 16
-
-
-def test_two_pairs_of_searches_tell_where_they_tend():
-    """Of linear signatures that are so coupled that repeated pairs alone would run away."""
-    matrix = np.array([[1.0, 0.9], [1.2, 0.8]])
-    root = np.array([[0.3], [-0.2]])
-
-    def pair(u):
-        first = root[0] - matrix[0, 1] * (u[1] - root[1]) / matrix[0, 0]
-        return np.stack([first, root[1] - matrix[1, 0] * (first - root[0]) / matrix[1, 1]])
-
-    start = np.array([[0.0], [0.1]])
-    once, twice = pair(start), pair(pair(start))
-    assert (np.abs(twice - root) > np.abs(once - root)).all()
-    np.testing.assert_allclose(alternating._mixed(((start, once), (once, twice))), root, atol=1e-12)
+    assert len(cell.trials) - runs <= 1 + 2 * 60
 
 
 def test_a_cell_whose_derivatives_are_no_number_stays_and_the_others_go_on(hidden):
