@@ -33,7 +33,6 @@ LEAST_RUNOFF_TOLERANCE = 0.5  # kg m-2 year-1, where half a percent of the map i
 INDEX_TOLERANCE = 0.01  # 1
 CLOSE = 0.5  # 1, share of the tolerance at which a search ends
 DERIVATIVES = ("always", "first", "never")
-FAR = 5.0  # 1, residual in tolerances from which a cell counts as stuck
 NEAR_DIFFERENCE = 0.2  # 1, the same where a cell begins anew
 RESTARTS = (-1.0, -2.0, 0.0)  # 1, unknowns of the last parameter from which stuck cells begin anew, one after the other
 DIFFERENCE = 2.0  # 1, step of an unknown for the first differences; wide, because far off the index feels no factor
@@ -194,8 +193,9 @@ def gauss_newton(
 def restarted(fit: Fit, number: int) -> tuple[np.ndarray, np.ndarray]:
     """Where the next round begins: where this one ended, or elsewhere in cells that are stuck.
 
-    Where the last parameter is so large or so small that its signature feels it no more, no derivative leads back. A
-    cell that misses that signature, or any by far, goes back to one of a few values of the parameter.
+    Where the last parameter is so large or so small that its signature feels it no more, no derivative leads back, and
+    where the signature has an extremum on the way, none leads on. A cell that misses either one begins anew with one of
+    a few values of the parameter.
 
     Args:
         fit: What this round found.
@@ -206,7 +206,7 @@ def restarted(fit: Fit, number: int) -> tuple[np.ndarray, np.ndarray]:
     """
     if fit.jacobian is None or len(fit.unknowns) == 1:
         return fit.unknowns, np.zeros(fit.status.shape, bool)
-    stuck = (np.abs(fit.residuals[-1]) > 1.0) | (np.abs(fit.residuals).max(axis=0) > FAR)
+    stuck = np.abs(fit.residuals).max(axis=0) > 1.0
     unknowns = fit.unknowns.copy()
     unknowns[-1] = np.where(stuck, RESTARTS[(number - 1) % len(RESTARTS)], unknowns[-1])
     return unknowns, stuck
