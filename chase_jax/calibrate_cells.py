@@ -27,6 +27,7 @@ from chase_jax.model.initial import initial_state
 
 ROUNDS, STANDARD_ROUNDS = 8, 12  # most rounds of method=gradient and method=standard; fewer if all cells are met
 SHARED = 2  # rounds whose trials begin with the same stores; those of later ones find their own
+PATIENCE = 2  # rounds that meet no more cells before the search ends
 COARSE, COARSE_DAYS, LONG = "columns, first year", 365, 3  # how many times longer a period is long
 CORRECTIONS = 3  # most trials of the coupled model between renewed stores
 
@@ -84,6 +85,7 @@ class _Job:
         standard = self.settings.method == "standard"
         fit = None if standard else self._by_first_year(closed, unknowns)
         fit = self._round("columns", closed, unknowns if fit is None else fit.unknowns, fit, s.trials, None)
+        counts = [0]  # of cells met after each round
         for number in range(1, s.rounds or (STANDARD_ROUNDS if standard else ROUNDS)):
             longest = STAGE if standard or number == SHARED else s.spinup_cycles
             self.settling = None if number < SHARED else longest
@@ -97,8 +99,12 @@ class _Job:
             same = np.array_equal(found.unknowns, fit.unknowns)
             fit = found if anew is None else cellwise.nearer(found, fit, anew)
             met, missed = fit.status == cellwise.MET, fit.status == cellwise.NOT_MET
+            counts.append(int(met.sum()))
             sure = standard or number > SHARED + len(cellwise.RESTARTS)  # that what stands at a bound belongs there
             if ((same or self.settling) and met.all()) or (same and sure and not missed.any()):
+                break
+            if number > SHARED + PATIENCE and counts[-1] <= max(counts[:-PATIENCE]):
+                self.folder.log(f"{missed.sum()} cells are still missed, and {PATIENCE} rounds came no nearer")
                 break
         self.settling = None
         self._renew("columns", closed, fit.unknowns, s.spinup_cycles)
