@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import small_case
 
-from chase_jax.calibration import free, trial
+from chase_jax.calibration import columns, free, trial
 from chase_jax.io import domain_store, forcing_store, inputs, store
 from chase_jax.model.chase import Chase
 from chase_jax.model.initial import initial_state
@@ -61,7 +61,10 @@ def write_inputs(folder: pathlib.Path) -> None:
 
 
 def write(folder: pathlib.Path) -> list[str]:
-    """Write domain, weather and the maps of the truth; returns the overrides that name them."""
+    """Write domain, weather and the maps that the truth makes of the whole and of closed columns of it.
+
+    Returns the overrides that name them, the maps of the whole among them.
+    """
     write_inputs(folder)
     place = domain_store.open_domain(folder / "domain.nc")
     model = Chase.default(place)
@@ -70,16 +73,19 @@ def write(folder: pathlib.Path) -> list[str]:
     )
     span = trial.spans(lambda day, count: reader.read(day, count, padded=31), DAYS)
     parameters = (free.dcor("D5"), free.baseflow_factor())
-    simulator = trial.Simulator(model, parameters, span, span, INTERVAL)
     hidden = truth(place.cells)
     pairs = zip(parameters, hidden.values(), strict=True)
     unknowns = jnp.stack([one.transform.encode(jnp.asarray(value)) for one, value in pairs])
-    outcome, _ = simulator.run(unknowns, simulator.equilibrium(unknowns, initial_state(model), SPIN_UP))
-    maps = domain_store.frame(place.grid)
-    for name in ("runoff_depth", "baseflow_index"):
-        maps[name] = domain_store.map_of(place.grid, getattr(outcome, name))
-    maps["baseflow_index"].attrs["interval_days"] = INTERVAL
-    store.write_dataset(maps, folder / "maps.nc", "Maps of a hidden truth")
+    every = columns.calibrated_cells(place)
+    assert every.size == place.cells
+    for file, made in (("maps.nc", model), ("maps_of_columns.nc", columns.closed(model, every))):
+        simulator = trial.Simulator(made, parameters, span, span, INTERVAL)
+        outcome, _ = simulator.run(unknowns, simulator.equilibrium(unknowns, initial_state(made), SPIN_UP))
+        maps = domain_store.frame(place.grid)
+        for name in ("runoff_depth", "baseflow_index"):
+            maps[name] = domain_store.map_of(place.grid, getattr(outcome, name))
+        maps["baseflow_index"].attrs["interval_days"] = INTERVAL
+        store.write_dataset(maps, folder / file, "Maps of a hidden truth")
     return [
         f"domain.path={folder}/domain.nc",
         f"forcing.path={folder}/forcing.nc",
