@@ -2,11 +2,12 @@
 
     python experiments/moselle_discharge.py [coarse=8000] [key=value ...]
 
-makes both domains from the folder that CHASE_DATA names, seeks eight parameters and factors, each uniform over the
+makes both domains from the folder that CHASE_DATA names, seeks ten parameters and factors, each uniform over the
 catchment, on the daily discharge of 1990 and 1991 (`chase calibrate target=discharge`), runs cells of 1 km with what
 was found, and compares with the defaults. Cells of 8 km need a fiftieth of the time, and uniform factors do not know
-how wide a cell is. Everything goes to runs/moselle_discharge; a run that was stopped goes on. Further keys are those of
-`chase calibrate`.
+how wide a cell is. The search begins where the first metre of the soil decides on what runs off, from the filling on
+at which plants wilt. Everything goes to runs/moselle_discharge; a run that was stopped goes on. Further keys are those
+of `chase calibrate`.
 """
 
 from __future__ import annotations
@@ -25,9 +26,14 @@ from data_prep import moselle
 
 FOLDER = pathlib.Path("runs/moselle_discharge")
 SOUGHT = (
-    "dcor", "baseflow_factor", "manning_roughness", "bypass_fraction", "stomatal_resistance_factor",
-    "interception_capacity_factor", "soil_conductivity_factor", "bed_conductance_factor",
+    "dcor", "baseflow_factor", "manning_roughness", "contributing_depth", "contributing_threshold",
+    "stomatal_resistance_factor", "interception_capacity_factor", "soil_conductivity_factor", "bed_conductance_factor",
+    "leaf_area_factor",
 )  # fmt: skip
+BEGIN = {
+    "dcor": 0.5, "contributing_depth": 1.0, "contributing_threshold": 0.35, "baseflow_factor": 0.3,
+    "manning_roughness": 0.1,
+}  # fmt: skip
 PERIOD = {"period.start": "1990-01-01", "period.end": "1993-12-31", "period.warmup_start": "1989-01-01"}
 PARTS = {"1990-91": slice("1990", "1991"), "1992-93": slice("1992", "1993"), "1990-93": slice("1990", "1993")}
 SCORES = {"NSE": metrics.nse, "KGE": metrics.kge, "correlation": metrics.pcc, "bias, %": metrics.pbias}
@@ -44,7 +50,7 @@ def inputs(resolution: float) -> dict[str, str]:
 
 def discharge(name: str, resolution: float, parameters: dict[str, float]) -> tuple[pd.Series, pd.Series]:
     """Simulated and observed discharge of a run, made if it is not there."""
-    values = {**inputs(resolution), **PERIOD, "output.directory": str(FOLDER / name)}
+    values = {**inputs(resolution), **PERIOD, "precision": "mixed", "output.directory": str(FOLDER / name)}
     values |= {f"parameters.{key}": f"{value:.8g}" for key, value in parameters.items()}
     settings = config.compose({}, words=[f"{key}={value}" for key, value in values.items()])
     settings.resume = (FOLDER / name).exists()
@@ -65,10 +71,9 @@ def main(words: list[str]) -> pd.DataFrame:
     coarse = float(next((word[7:] for word in words if word.startswith("coarse=")), 8000))
     words = [word for word in words if not word.startswith("coarse=")]
     values = {**inputs(coarse), **PERIOD, "target": "discharge", "fit.trials": "24", "output.directory": FOLDER / "fit"}
-    given = [f"{key}={value}" for key, value in values.items()] + [
-        f"fit.parameters=[{','.join(SOUGHT)}]",
-        "resume=true",
-    ]
+    values |= {f"parameters.{name}": value for name, value in BEGIN.items()} | {"precision": "mixed"}
+    given = [f"{key}={value}" for key, value in values.items()]
+    given += [f"fit.parameters=[{','.join(SOUGHT)}]", "resume=true"]
     print(calibrate.run(config.check(config.compose({}, "calibrate", [*given, *words]))))
     found = pd.read_csv(FOLDER / "fit" / calibrate_discharge.FITTED).set_index("parameter")["after"].to_dict()
     rows = []
