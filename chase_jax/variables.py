@@ -178,7 +178,7 @@ _PARAMETERS = (
         CELL,
         0.01,
         2.5,
-        "0.35 m by default, which answers to every rain; a deep one remembers the season",
+        "1 m by default, which remembers the season; a shallow one answers to every rain",
     ),
     Variable(
         "contributing_threshold",
@@ -188,7 +188,7 @@ _PARAMETERS = (
         CELL,
         0,
         0.9,
-        "0 by default",
+        "The wilting point of the soil by default",
     ),
     Variable(
         "stomatal_resistance_factor", None, "factor on the least stomatal resistance of the class", "1", CELL, 0.01, 100

@@ -90,7 +90,7 @@ class Parameters(eqx.Module):
             canopy=canopy.Parameters.default(plants),
             snow=snow.Parameters.default(cells),
             soil=soil,
-            runoff=runoff.Parameters.default(cells, dcor_form),
+            runoff=runoff.Parameters.default(soil.wilting_point, dcor_form),
             exchange=exchange.Parameters.default(cells),
             open_water=open_water.Parameters.default(cells),
         )

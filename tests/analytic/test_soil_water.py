@@ -61,7 +61,7 @@ def run_water(soil, saturation, supply, dt, bottom, thickness=LAYERS, puddle_cap
 
 
 DEFAULT = land.Options()
-PUDDLE = float(runoff.Parameters.default(1).puddle_capacity[0])
+PUDDLE = float(runoff.Parameters.default(jnp.zeros(1)).puddle_capacity[0])
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def trajectory(flux, form, strength, bypass, parameters, steps=12):
             soil_columns.land_step,
             parameters,
             factors,
-            runoff.Parameters.default(CELLS, form),
+            runoff.Parameters.default(parameters.wilting_point, form),
             aquifer,
             form=form,
             flux=flux,
@@ -113,7 +113,7 @@ def test_an_overfull_aquifer_pushes_water_through_the_column_to_the_surface():
     fluxes = dict.fromkeys(
         ("water_input", "input_heat", "evaporation", "transpiration", "ground_heat"), jnp.zeros(cells)
     )
-    arguments = soil, exchange.Parameters.default(cells), runoff.Parameters.default(cells, "D5"), aquifer
+    arguments = soil, exchange.Parameters.default(cells), runoff.Parameters.default(soil.wilting_point, "D5"), aquifer
     pores, storage = soil_hydraulics.pore_capacity(soil), aquifer.storage
     after, left, out = jax.jit(soil_columns.land_step)(*arguments, state, storage, fluxes)
     water = out["water"]

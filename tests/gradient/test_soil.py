@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -26,9 +24,7 @@ def setting(seed=0):
 
 def arguments_of(parameters, aquifer, state, storage, fluxes):
     factors = exchange.Parameters(jnp.ones(CELLS), jnp.full(CELLS, 0.2))
-    # within a layer: at its bottom the filling has a kink
-    changed = {"contributing_depth": jnp.full(CELLS, 0.5), "contributing_threshold": jnp.full(CELLS, 0.1)}
-    shares = dataclasses.replace(runoff.Parameters.default(CELLS), **changed)
+    shares = runoff.Parameters.default(parameters.wilting_point)
     return parameters, factors, shares, aquifer, state, storage, fluxes
 
 

@@ -78,7 +78,7 @@ def test_holes_of_the_map_keep_their_default_and_are_told(tmp_path, capsys):
     assert "1 cells: runoff depth and baseflow index out of reach" in told  # all runs off, so nothing is base flow
     place, found = read(tmp_path)
     raster = place.grid.unpack(found["dcor"])
-    assert raster[1, 1] == pytest.approx(0.1875)
+    assert raster[1, 1] == pytest.approx(0.5)
     assert raster[2, 2] > 0.99
 
 
