@@ -5,9 +5,9 @@
 makes both domains from the folder that CHASE_DATA names, seeks ten parameters and factors, each uniform over the
 catchment, on the daily discharge of 1990 and 1991 (`chase calibrate target=discharge`), runs cells of 1 km with what
 was found, and compares with the defaults. Cells of 8 km need a fiftieth of the time; what they lose, valleys and the
-ground water that gathers there, shows in the cells of 1 km. The search begins where the first metre of the soil decides on what runs off, from the filling on
-at which plants wilt. Everything goes to runs/moselle_discharge; a run that was stopped goes on. Further keys are those
-of `chase calibrate`.
+ground water that gathers there, shows in the cells of 1 km. The search begins where the first metre of the soil decides
+on what runs off, from the filling on at which plants wilt. Everything goes to runs/moselle_discharge; a run that was
+stopped goes on. Further keys are those of `chase calibrate`.
 """
 
 from __future__ import annotations
