@@ -130,3 +130,24 @@ def test_the_gradient_of_a_year_is_finite():
         assert bool(jnp.isfinite(leaf).all()), jax.tree_util.keystr(path)
         name = jax.tree_util.keystr(path, simple=True, separator=".")
         assert bool((jnp.abs(leaf) < 1e6).all()), name
+
+
+@pytest.mark.slow
+def test_derivatives_of_a_year_are_finite_in_single_precision():
+    """Squares of what is left of a store are zero there; forward mode carries both calibrated parameters."""
+    made = model("mixed")
+    forcing, state = weather(made.domain.cells), initial.initial_state(made)
+    outlets = np.flatnonzero(np.asarray(made.domain.drainage.downstream) < 0)
+
+    def flow(share, exponent):
+        values = jnp.full(made.domain.cells, share), jnp.full(made.domain.cells, 10.0**exponent)
+        places = lambda m: (m.parameters.land.runoff.dcor, m.parameters.land.exchange.baseflow_factor)  # noqa: E731
+        changed = eqx.tree_at(places, made, values)
+        result = chase.run(changed, state, forcing, record=chase.at_gauges(outlets))
+        return result.record, result.state
+
+    along = jnp.eye(2)
+    tangents = jax.jit(jax.vmap(lambda a: jax.jvp(flow, (0.5, -1.0), (a[0], a[1]))[1]))(along)
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tangents)[0]:
+        assert bool(jnp.isfinite(leaf).all()), jax.tree_util.keystr(path)
+    assert bool((jnp.abs(tangents[0]).max(axis=(1, 2)) > 0.0).all())
