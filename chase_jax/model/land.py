@@ -236,6 +236,7 @@ class _Today(eqx.Module):
     optics: radiation.CanopyOptics
     root_fraction: jax.Array
     upper_share: jax.Array
+    upper_capacity: PerCell
 
 
 def water(state: State) -> PerCell:
@@ -386,7 +387,14 @@ def _prepare(p: Parameters, state: State, setting: Setting, leaf_area: PerCell) 
     )
     roots = vegetation.root_fraction(v, LAYER_THICKNESS)
     upper = runoff.upper_share(p.runoff.contributing_depth, LAYER_THICKNESS)
-    return _Today(cover, turbulence.geometry(v, cover, snowy, setting.sensor_height), optics, roots, upper)
+    return _Today(
+        canopy=cover,
+        geometry=turbulence.geometry(v, cover, snowy, setting.sensor_height),
+        optics=optics,
+        root_fraction=roots,
+        upper_share=upper,
+        upper_capacity=jnp.sum(upper * soil_hydraulics.pore_capacity(p.soil), axis=0),
+    )
 
 
 def substep(
@@ -485,7 +493,7 @@ def substep(
         bare * below.liquid + melted.outflow,
         bare * below.liquid_heat + melted.outflow_heat,
         jnp.sum(today.upper_share * soil.water, axis=0),
-        jnp.sum(today.upper_share * soil_hydraulics.pore_capacity(p.soil), axis=0),
+        today.upper_capacity,
         soil.puddle,
         dt,
     )
