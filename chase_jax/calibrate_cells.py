@@ -16,9 +16,8 @@ import numpy as np
 
 from chase_jax import build, workflows
 from chase_jax.calibrate_case import Case, scores
-from chase_jax.calibration import alternating, cellwise, columns
+from chase_jax.calibration import alternating, cellwise, columns, partial
 from chase_jax.calibration.cellwise import Fit
-from chase_jax.calibration.partial import STAGE, Partial
 from chase_jax.calibration.trial import Outcome, Simulator
 from chase_jax.checks import require
 from chase_jax.io import restart, run_folder
@@ -70,7 +69,7 @@ class _Job:
         self.number, self.spent = 0, 0.0
         self.days = 0  # of one forward run
         self.base: Any = None  # stores with which the trials of a round begin
-        self.partial: dict[str, Partial] = {}
+        self.partial: dict[str, partial.Partial] = {}
         self.settling: int | None = None  # repetitions of the run-in by which each trial finds its own equilibrium
         self.kept: list[str] = []  # their restarts, the newest last
 
@@ -81,13 +80,38 @@ class _Job:
         closed = self.case.simulator(small, self.case.free(None), self.cells)
         unknowns = np.stack([np.asarray(f.encode(small.parameters)) for f in closed.free])
         self.base, self.days = initial_state(small), closed.days
+        fit = self._search(closed, unknowns)
+        if s.model == "columns":
+            judged = [self._trial("columns", closed, fit.unknowns, False, None)]
+            return self._finished(fit, fit, judged, self.spent)
+        search, found = self.spent, fit
+        whole = self.case.simulator(self.model, self.case.free(self.cells), None)
+        self.base = None if self.base is None else self._in_place(self.base)
+        self._renew("coupled", whole, fit.unknowns, s.renewal_cycles)
+        judged = [self._trial("coupled", whole, fit.unknowns, False, self.cells)]
+        left = 0 if self.settings.method == "standard" else s.corrections
+        while left > 0:
+            found = self._round("coupled", whole, found.unknowns, found, min(left, CORRECTIONS) + 1, self.cells)
+            left -= CORRECTIONS
+            self._renew("coupled", whole, found.unknowns, s.renewal_cycles)
+            judged.append(self._trial("coupled", whole, found.unknowns, False, self.cells))
+        return self._finished(fit, found, judged, search)
+
+    def _search(self, closed: Simulator, unknowns: np.ndarray) -> Fit:
+        """Rounds of trials of closed columns until cells are met or come no nearer; ends with renewed stores.
+
+        Args:
+            closed: Trials of closed columns.
+            unknowns (parameter, cell): Unknowns to begin with, 1.
+        """
+        s = self.settings.fit
         self._renew("columns", closed, unknowns, s.spinup_cycles)
         standard = self.settings.method == "standard"
         fit = None if standard else self._by_first_year(closed, unknowns)
         fit = self._round("columns", closed, unknowns if fit is None else fit.unknowns, fit, s.trials, None)
         counts = [0]  # of cells met after each round
         for number in range(1, s.rounds or (STANDARD_ROUNDS if standard else ROUNDS)):
-            longest = STAGE if standard or number == SHARED else s.spinup_cycles
+            longest = partial.STAGE if standard or number == SHARED else s.spinup_cycles
             self.settling = None if number < SHARED else longest
             self._renew("columns", closed, fit.unknowns, s.renewal_cycles if number < SHARED else s.spinup_cycles)
             start, anew = fit.unknowns, None
@@ -108,21 +132,7 @@ class _Job:
                 break
         self.settling = None
         self._renew("columns", closed, fit.unknowns, s.spinup_cycles)
-        if s.model == "columns":
-            judged = [self._trial("columns", closed, fit.unknowns, False, None)]
-            return self._finished(fit, fit, judged, self.spent)
-        search, found = self.spent, fit
-        whole = self.case.simulator(self.model, self.case.free(self.cells), None)
-        self.base = None if self.base is None else self._in_place(self.base)
-        self._renew("coupled", whole, fit.unknowns, s.renewal_cycles)
-        judged = [self._trial("coupled", whole, fit.unknowns, False, self.cells)]
-        left = 0 if standard else s.corrections
-        while left > 0:
-            found = self._round("coupled", whole, found.unknowns, found, min(left, CORRECTIONS) + 1, self.cells)
-            left -= CORRECTIONS
-            self._renew("coupled", whole, found.unknowns, s.renewal_cycles)
-            judged.append(self._trial("coupled", whole, found.unknowns, False, self.cells))
-        return self._finished(fit, found, judged, search)
+        return fit
 
     def _begin_anew(self, closed: Simulator, anew: np.ndarray) -> None:
         """Give cells (cell,) back the stores of the first spin-up.
@@ -131,11 +141,8 @@ class _Job:
         """
         if self.base is not None:
             first = restart.read_restart(self.folder.path / self.kept[0], initial_state(closed.model))[0]
-            self.base = jax.tree.map(
-                lambda old, new: jnp.where(anew, new, old) if old.ndim and old.shape[-1] == anew.size else old,
-                self.base,
-                first,
-            )
+            cells = np.flatnonzero(anew)
+            self.base = partial.placed(self.base, partial.taken(first, cells, anew.size), cells, anew.size)
         self._known("columns", closed).forget(anew)
 
     def _by_first_year(self, closed: Simulator, start: np.ndarray) -> Fit | None:
@@ -275,9 +282,9 @@ class _Job:
         self._count(found)
         return found
 
-    def _known(self, kind: str, simulator: Simulator) -> Partial:
+    def _known(self, kind: str, simulator: Simulator) -> partial.Partial:
         """What is known of the closed columns."""
-        return self.partial.setdefault(kind, Partial(simulator))
+        return self.partial.setdefault(kind, partial.Partial(simulator))
 
     def _count(self, outcome: Outcome) -> None:
         """Go on to the next entry of the folder, or stop if that is asked."""

@@ -31,7 +31,7 @@ from chase_jax.model.initial import initial_state
 from data_prep import china_like
 
 FIRST, YEAR, INTERVAL = "2001-01-01", 365, 5
-SPIN_UP, SPIN_UPS = 30, 6  # repetitions of the run-in at once, and how often at most
+SPIN_UP, LONGEST = 30, 180  # repetitions of the run-in; of closed columns at most, each until it stands still
 PARAMETERS = {"dcor": "runoff_depth", "baseflow_factor": "baseflow_index"}
 CHANGE, EFFECT = 0.1, 0.005  # 1, of a parameter and of its map, from which a cell knows the parameter
 METHODS = {
@@ -112,13 +112,7 @@ def make_maps(folder: pathlib.Path, data: pathlib.Path, kind: str, every: int, k
     if place is None:
         state = simulator.equilibrium(unknowns(), state, SPIN_UP)
     else:
-        known_of = partial.Partial(simulator)
-        for _ in range(SPIN_UPS):
-            state, balance = known_of.renewed(np.asarray(unknowns()), state, SPIN_UP)
-            known_of.begin(np.asarray(unknowns()), balance)
-
-            if trial.stand_still(balance.drift, balance.runoff_depth).all():
-                break
+        state, _ = partial.Partial(simulator).renewed(np.asarray(unknowns()), state, LONGEST)
     known = simulator.run(unknowns(), state)[0]
     fields = {name: getattr(known, name) for name in PARAMETERS.values()} | truth | {"storage_drift": known.drift}
     for name, target in PARAMETERS.items():

@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy.optimize.elementwise
+from scipy.special import expit, logit
 
 from chase_jax.calibration import bracket
 from chase_jax.calibration.cellwise import CLOSE, Evaluate, Fit, Goal, status_of
@@ -37,13 +38,12 @@ def standard(evaluate: Evaluate, start: np.ndarray, goal: Goal, trials: int = 12
         trials: Most trials of one parameter after its bounds were tried.
     """
     unknowns = np.array(start)
-    share = 1.0 / (1.0 + np.exp(-unknowns))
+    share = expit(unknowns)
     for row in range(len(goal.names)):
 
         def miss(value: np.ndarray, cell: np.ndarray, row: int = row) -> np.ndarray:
             share[row, cell] = value
-            tried = np.log(share) - np.log1p(-share)
-            return goal.residuals(evaluate(tried, False))[row, cell]
+            return goal.residuals(evaluate(logit(share), False))[row, cell]
 
         cells = np.arange(unknowns.shape[1])
         low, high = np.full(cells.size, MARGIN), np.full(cells.size, 1.0 - MARGIN)
@@ -53,7 +53,7 @@ def standard(evaluate: Evaluate, start: np.ndarray, goal: Goal, trials: int = 12
         edge = np.where(np.abs(found.f_bracket[0]) <= np.abs(found.f_bracket[1]), low, high)
         bracketed = np.sign(found.f_bracket[0]) * np.sign(found.f_bracket[1]) <= 0
         share[row] = np.where(bracketed & np.isfinite(found.x), found.x, edge)
-        unknowns = np.log(share) - np.log1p(-share)
+    unknowns = logit(share)
     outcome = evaluate(unknowns, False)
     residuals = goal.residuals(outcome)
     return Fit(unknowns, residuals, None, status_of(goal, unknowns, residuals))
@@ -68,7 +68,7 @@ def again(evaluate: Evaluate, before: Fit, goal: Goal, trials: int = 6) -> Fit:
         goal: One signature for every parameter, in the same order.
         trials: Most trials of the second parameter; half as many of the first within each.
     """
-    share = 1.0 / (1.0 + np.exp(-before.unknowns))
+    share = expit(before.unknowns)
     residuals = goal.residuals(evaluate(before.unknowns, False))
     seek = np.abs(residuals).max(axis=0) > CLOSE
     slopes = np.full(share.shape, np.nan) if before.slopes is None else before.slopes.copy()
@@ -86,7 +86,7 @@ def again(evaluate: Evaluate, before: Fit, goal: Goal, trials: int = 6) -> Fit:
 
     def ask() -> np.ndarray:
         nonlocal best, least
-        found = goal.residuals(evaluate(_unknown(share), False))
+        found = goal.residuals(evaluate(logit(share), False))
         nearer = np.abs(found).max(axis=0) < np.abs(least).max(axis=0)
         best, least = np.where(nearer, share, best), np.where(nearer, found, least)
         return found
@@ -104,10 +104,5 @@ def again(evaluate: Evaluate, before: Fit, goal: Goal, trials: int = 6) -> Fit:
         share[0] = search(0, residuals[0], first, trials)
         if len(share) > 1:
             share[1] = search(1, ask()[1], last, trials)
-    unknowns = np.where(seek, _unknown(best), before.unknowns)
+    unknowns = np.where(seek, logit(best), before.unknowns)
     return Fit(unknowns, least, None, status_of(goal, unknowns, least), slopes)
-
-
-def _unknown(share: np.ndarray) -> np.ndarray:
-    """Unknowns, 1. Argument: parameters (parameter, cell) as shares of their range, 1."""
-    return np.log(share) - np.log1p(-share)

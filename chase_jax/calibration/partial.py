@@ -109,7 +109,7 @@ class Partial:
             simulator, part = self._part(state, cells)
             part, found = simulator.settled(jnp.asarray(unknowns[:, cells]), part, min(cycles, STAGE))
             moving[cells] &= ~trial.stand_still(found.drift, found.runoff_depth)
-            balance, state = self._merged(cells, balance, found), _placed(state, part, cells, moving.size)
+            balance, state = self._merged(cells, balance, found), placed(state, part, cells, moving.size)
             cycles -= STAGE
             spent += float(balance.cost)
         if balance is None:
@@ -136,8 +136,7 @@ class Partial:
         total = self.simulator.model.domain.cells
         if cells.size == total:
             return self.simulator, state
-        part = jax.tree.map(lambda leaf: leaf[..., cells] if leaf.ndim and leaf.shape[-1] == total else leaf, state)
-        return self.simulator.of(cells), part
+        return self.simulator.of(cells), taken(state, cells, total)
 
     @staticmethod
     def _merged(cells: np.ndarray, known: Outcome | None, new: Outcome) -> Outcome:
@@ -173,12 +172,25 @@ def _differs(unknowns: np.ndarray, known: np.ndarray | None) -> np.ndarray:
     return (unknowns != known).any(axis=0)
 
 
-def _placed(state: State, part: State, cells: np.ndarray, total: int) -> State:
-    """Stores of all `total` cells with those of some of them replaced."""
+def taken(state: State, cells: np.ndarray, total: int) -> State:
+    """The stores of some of all `total` columns. Arguments: the stores, cells (chosen,), total."""
+    return jax.tree.map(lambda leaf: leaf[..., cells] if _per_cell(leaf, total) else leaf, state)
 
-    def placed(whole: jax.Array, leaf: jax.Array) -> jax.Array:
-        return whole.at[..., cells].set(leaf) if whole.ndim and whole.shape[-1] == total else whole
 
+def placed(state: State, part: State, cells: np.ndarray, total: int) -> State:
+    """The stores of all `total` columns with those of some replaced.
+
+    Args:
+        state: The stores of all.
+        part: Those of some, as of :func:`taken`.
+        cells (chosen,): Their numbers.
+        total: Number of all columns.
+    """
     if cells.size == total:
         return part
-    return jax.tree.map(placed, state, part)
+    put = lambda whole, leaf: whole.at[..., cells].set(leaf) if _per_cell(whole, total) else whole  # noqa: E731
+    return jax.tree.map(put, state, part)
+
+
+def _per_cell(leaf: jax.Array, total: int) -> bool:
+    return bool(leaf.ndim) and leaf.shape[-1] == total

@@ -160,14 +160,7 @@ class Simulator:
             state: Stores at the start.
             cycles: How often.
         """
-        years = self._run_in.days / const.DAYS_PER_YEAR
-        history = equilibrium.History.start(state)
-        for k in range(cycles):
-            state = self._pass(self._run_in, unknowns, state)[0]
-            history = history.with_end(self.model, state, years)
-            if k % EXTRAPOLATED == EXTRAPOLATED - 1:
-                state, history = equilibrium.extrapolated(self.model, state, history)
-        return state
+        return self._repeated(unknowns, state, cycles, until_still=False)[0]
 
     def settled(self, unknowns: jax.Array, state: State, cycles: int) -> tuple[State, Outcome]:
         """Stores after the run-in was repeated until those of every cell stand still, extrapolated as above.
@@ -178,8 +171,12 @@ class Simulator:
             cycles: How often at most, > 0.
 
         Returns:
-            The stores, and runoff, drift and cost of the last repetition; it has no baseflow index.
+            The stores, with runoff and drift of the last repetition and the cost of all; there is no baseflow index.
         """
+        return self._repeated(unknowns, state, cycles, until_still=True)
+
+    def _repeated(self, unknowns: jax.Array, state: State, cycles: int, until_still: bool) -> tuple[State, Outcome]:
+        """What :meth:`equilibrium` and :meth:`settled` share."""
         years = self._run_in.days / const.DAYS_PER_YEAR
         history, depth, drift, k = equilibrium.History.start(state), np.zeros(0), np.zeros(0), 0
         for k in range(cycles):
@@ -187,7 +184,7 @@ class Simulator:
             state, series = self._pass(self._run_in, unknowns, state)
             depth = np.mean(series, axis=0) * (const.SECONDS_PER_DAY * const.DAYS_PER_YEAR)
             drift = self._change(before, state) / years
-            if stand_still(drift, depth).all():
+            if until_still and stand_still(drift, depth).all():
                 break
             history = history.with_end(self.model, state, years)
             if k % EXTRAPOLATED == EXTRAPOLATED - 1:

@@ -101,20 +101,25 @@ def test_no_column_sees_another_and_a_trial_tells_its_drift(whole):
     assert np.isfinite(np.asarray(after.aquifer.storage)).all()
 
 
-def test_columns_that_changed_run_by_themselves_and_yield_the_same(whole):
+@pytest.fixture
+def few(whole):
+    """Every seventh column: nothing known of them yet, their trials, unknowns and stores."""
     cells = columns.calibrated_cells(whole.domain)[::7]
     small = columns.closed(whole, cells)
     span = trial.spans(lambda day, count: weather(cells.size), 31)
     parameters = (free.dcor("D5"), free.baseflow_factor())
     simulator = trial.Simulator(small, parameters, span, span, 5)
-    known = partial.Partial(simulator, smallest=2)
     usual = np.stack([np.asarray(one.encode(small.parameters)) for one in parameters])
-    state = initial_state(small)
+    return partial.Partial(simulator, smallest=2), simulator, usual, initial_state(small)
+
+
+def test_columns_that_changed_run_by_themselves_and_yield_the_same(few):
+    known, simulator, usual, state = few
     first = known.run(usual, state)
     assert float(first.cost) == 1.0
     known.know(usual, first)
     moved = usual.copy()
-    moved[0, [1, cells.size - 1]] += 1.0
+    moved[0, [1, -1]] += 1.0
     found, asked = known.run(moved, state), simulator.run(jnp.asarray(moved), state)[0]
     assert float(found.cost) < 0.6
     for name in ("runoff_depth", "baseflow_index", "drift"):
@@ -122,20 +127,14 @@ def test_columns_that_changed_run_by_themselves_and_yield_the_same(whole):
     assert float(known.run(usual, state).cost) == 0.0
 
 
-def test_stores_are_renewed_where_parameters_changed_or_something_still_moves(whole):
-    cells = columns.calibrated_cells(whole.domain)[::7]
-    small = columns.closed(whole, cells)
-    span = trial.spans(lambda day, count: weather(cells.size), 31)
-    parameters = (free.dcor("D5"), free.baseflow_factor())
-    simulator = trial.Simulator(small, parameters, span, span, 5)
-    known = partial.Partial(simulator, smallest=2)
-    usual = np.stack([np.asarray(one.encode(small.parameters)) for one in parameters])
-    state, found = known.renewed(usual, initial_state(small), 1)
-    asked = simulator.settled(jnp.asarray(usual), initial_state(small), 1)[1]
+def test_stores_are_renewed_where_parameters_changed_or_something_still_moves(few):
+    known, simulator, usual, start = few
+    state, found = known.renewed(usual, start, 1)
+    asked = simulator.settled(jnp.asarray(usual), start, 1)[1]
     np.testing.assert_array_equal(found.drift, asked.drift)
     moving = ~trial.stand_still(found.drift, found.runoff_depth)
     assert moving.any()  # a month is not enough
-    still = dataclasses.replace(found, drift=np.zeros(cells.size))
+    still = dataclasses.replace(found, drift=np.zeros_like(found.drift))
     known.begin(usual, still)
     known.know(usual, found)
     same, nothing = known.renewed(usual, state, 1)
