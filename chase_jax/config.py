@@ -361,8 +361,8 @@ class Fit:
     )
     rounds: int | None = key(
         None,
-        "most rounds of trials, before each of which the stores are renewed; empty for as many as it takes, up to 12 "
-        "with method=standard, whose first is the paper's, and 8 with method=gradient, and for 1 of a field or network",
+        "most rounds of trials, before each of which the stores are renewed; empty for as many as meet more cells, up "
+        "to 12 with method=standard, whose first is the paper's, and 8 with method=gradient; 1 of a field or network",
         low=1,
     )
     spinup_cycles: int = key(12, "repetitions of the run-in before the first trial", low=1)
