@@ -94,7 +94,10 @@ def discharge(
     flow = conductance * difference * _relaxation(decay)
     from_aquifer, from_water = aquifer_storage * cell_area / dt, water_volume / dt
     flow = jnp.where(flow > from_aquifer, from_aquifer, flow)
-    return jnp.where(flow < -from_water, -from_water, flow)
+    # The last of a losing river leaves at once: what leaks of it is rounded to nothing long before it is nothing, and
+    # the derivative, which is not, would be amplified from step to step.
+    last = (difference < 0.0) & (water_volume <= smooth.tiny(water_volume))
+    return jnp.where(last | (flow < -from_water), -from_water, flow)
 
 
 def _relaxation(decay: PerCell) -> PerCell:

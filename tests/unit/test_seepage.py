@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -48,6 +49,17 @@ def test_below_the_bed_the_aquifer_has_no_hold_on_the_river():
 def test_a_dry_channel_loses_nothing_but_gains():
     assert float(flow(-1.0, 0.0)[0]) == 0.0
     assert float(flow(1.0, 0.0)[0]) > 0.0
+
+
+@pytest.mark.parametrize("volume", [0.0, 1e-308, 2.6e-304, 1e-100, 1e-29, 1e-10, 1e3])
+def test_a_river_that_has_run_dry_does_not_amplify_what_it_has_less(volume):
+    def after(volume, dt=3600.0, wet=2e4):
+        lost = flow(-5.0, volume / wet, conductance=1e-4, dt=dt)[0]
+        return volume + lost * dt
+
+    kept = float(jax.grad(after)(volume))
+    assert 0.0 <= kept <= 1.0
+    assert 0.0 <= float(after(volume)) <= volume
 
 
 @pytest.mark.parametrize("dt", [3600.0, DAY, 3650 * DAY])
