@@ -6,6 +6,7 @@ fitted. It is written before the next begins, so that a job that was stopped or 
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Any
 
@@ -23,7 +24,8 @@ from chase_jax.model.chase import Chase
 from chase_jax.model.containers import State
 
 PARAMETERS, FITTED, TABLE, TRIALS = "parameters.nc", "parameters.csv", "discharge.csv", "trials.csv"
-START = "restart/start.nc"
+START, WIDE_START = "restart/start.nc", "restart/start_coarse.nc"
+COARSE = {"domain": "domain.nc", "forcing": "forcing.nc", "gauges": "gauges.csv"}  # files of fit.coarse
 LEAST_RECORD = 30  # days with an observation that each part of the record must have
 SCORES = {"nse": metrics.nse, "kge": metrics.kge, "pcc": metrics.pcc, "pbias": metrics.pbias}
 
@@ -68,13 +70,15 @@ def run(settings: Any, folder: run_folder.RunFolder, given: build.Inputs, asked:
     run_in = workflows.span(given.warmup) if given.warmup else None
     cold = workflows.initial_state(settings, program)
     spin_up = hydrographs.Simulator(model, sought, cells, cold, None, run_in or whole)
-    start = _start(folder, spin_up, settings.fit.spinup_cycles)
+    start = _start(folder, START, spin_up, settings.fit.spinup_cycles)
     search = spin_up.over(start, run_in, part)
+    if settings.fit.coarse:
+        search = hydrographs.TwoWidths(search, _wide(settings, folder, gauges, used, fitted))
     goal = hydrographs.Goal(observed[:fitted, used], settings.fit.flow, search.encode(), settings.fit.prior)
     log = _Trials(folder, search, goal, asked)
     found, covariance = hydrographs.fit(log.run, goal, settings.fit.trials)
 
-    judge = search.over(start, run_in, whole)
+    judge = spin_up.over(start, run_in, whole)
     flows = {"before": judge.run(search.encode()), "after": judge.run(found)}
     rows = []
     for column, number in enumerate(used):
@@ -115,15 +119,39 @@ def _sought(settings: Any, model: Chase, cells: np.ndarray) -> dict[str, Free]:
     return {name: free.named(name, form, kind, at) for name in settings.fit.parameters}
 
 
-def _start(folder: run_folder.RunFolder, spin_up: hydrographs.Simulator, cycles: int) -> State:
+def _wide(
+    settings: Any, folder: run_folder.RunFolder, gauges: gauge_store.Gauges, used: np.ndarray, days: int
+) -> hydrographs.Simulator:
+    """The simulator in wider cells, from stores of its own, over as many days of the period."""
+    place = store.local_path(settings.fit.coarse, "fit.coarse")
+    files = {name: str(place / file) for name, file in COARSE.items()}
+    for file in files.values():
+        store.local_path(file, "fit.coarse")
+    changed = {name: dataclasses.replace(getattr(settings, name), path=file) for name, file in files.items()}
+    changed |= {name: dataclasses.replace(getattr(settings, name), path=None) for name in ("parameters", "initial")}
+    settings = dataclasses.replace(settings, **changed)
+    given = build.inputs(settings, folder.path)
+    names, wanted = given.gauges.gauge_id, [gauges.gauge_id[k] for k in used]
+    missing = ", ".join(name for name in wanted if name not in names)
+    require(not missing, f"{files['gauges']}: has no gauge {missing}; fit.coarse needs every gauge that is fitted.")
+    cells = given.gauges.cell[[names.index(name) for name in wanted]]
+    program = build.program(settings, given)
+    model: Chase = program.model  # type: ignore[attr-defined]
+    run_in, part = workflows.span(given.warmup) if given.warmup else None, workflows.span(given.forcing, days=days)
+    cold, sought = workflows.initial_state(settings, program), _sought(settings, model, cells)
+    spin_up = hydrographs.Simulator(model, sought, cells, cold, None, run_in or workflows.span(given.forcing))
+    return spin_up.over(_start(folder, WIDE_START, spin_up, settings.fit.spinup_cycles), run_in, part)
+
+
+def _start(folder: run_folder.RunFolder, name: str, spin_up: hydrographs.Simulator, cycles: int) -> State:
     """The stores with which every trial begins, after repetitions of the run-in under the parameters as they are."""
-    if folder.holds(START):
-        return restart.read_restart(folder.path / START, spin_up.start)[0]
+    if folder.holds(name):
+        return restart.read_restart(folder.path / name, spin_up.start)[0]
     state = spin_up.repeated(cycles)
-    restart.write_restart(folder.path / START, state, {"repetitions": cycles})
-    folder.note(START)
+    restart.write_restart(folder.path / name, state, {"repetitions": cycles})
+    folder.note(name)
     folder.commit()
-    folder.log(f"the stores to begin with are made, {cycles} repetitions of the run-in")
+    folder.log(f"{name}: the stores to begin with are made, {cycles} repetitions of the run-in")
     return state
 
 

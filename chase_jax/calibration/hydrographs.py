@@ -156,6 +156,49 @@ class Simulator:
         return jax.vmap(along, out_axes=(None, 0))(jnp.eye(unknowns.shape[0]), moving)
 
 
+class TwoWidths(Simulator):
+    """Discharge in narrow cells with derivatives in wide ones, which cost a small part of a run in narrow ones.
+
+    What both yield may differ by far; only the directions in which their discharge moves must be alike. Broyden's
+    update corrects them by what steps do in narrow cells.
+
+    Source:
+        bandler2004 (space mapping).
+    """
+
+    def __init__(self, narrow: Simulator, wide: Simulator) -> None:
+        """Both simulators; their free parameters must be the same, with as many unknowns each.
+
+        Args:
+            narrow: Simulator of the discharge.
+            wide: Simulator of the derivatives.
+
+        Raises:
+            InputError: If the unknowns are not the same.
+        """
+        require(
+            (narrow.names, narrow.sizes) == (wide.names, wide.sizes),
+            f"Argument `wide` must have the unknowns {narrow.names} of sizes {narrow.sizes}, but has {wide.names} of "
+            f"sizes {wide.sizes}; a parameter that is uniform over the domain has one in both.",
+        )
+        self.__dict__.update(narrow.__dict__)
+        self._wide, self._last = wide, (np.zeros(0), np.zeros(0))
+
+    def run(self, unknowns: np.ndarray) -> np.ndarray:
+        """Daily discharge (day, gauge) in narrow cells, m3 s-1. Argument: unknowns (unknown,), 1."""
+        if not np.array_equal(self._last[0], unknowns):
+            self._last = np.array(unknowns), super().run(unknowns)
+        return self._last[1]
+
+    def run_with_slopes(self, unknowns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same, and derivatives (unknown, day, gauge) of the discharge in wide cells by the unknowns.
+
+        Args:
+            unknowns (unknown,): Unknowns, 1.
+        """
+        return self.run(unknowns), self._wide.run_with_slopes(unknowns)[1]
+
+
 @dataclasses.dataclass(frozen=True)
 class Goal:
     """Observed discharge and how it is compared.

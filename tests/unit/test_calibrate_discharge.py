@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -110,4 +112,35 @@ def test_derivatives_that_are_no_numbers_end_the_search_in_one_line(words, monke
     assert cli.main(["calibrate", *words]) == 2
     error = capsys.readouterr().err
     assert "derivatives by soil_conductivity_factor are no finite numbers in trial 0; try precision=float64" in error
+    assert error.count("\n") == 1
+
+
+@pytest.fixture
+def wide(tmp_path):
+    folder = tmp_path / "wide"
+    folder.mkdir()
+    for name in calibrate_discharge.COARSE.values():
+        shutil.copy(tmp_path / name, folder / name)
+    return folder
+
+
+def test_derivatives_of_wider_cells_lead_to_the_parameters_of_narrow_ones(tmp_path, words, wide, monkeypatch):
+    other = lambda self, u: (np.full((DAYS // 2, 2), np.nan), 1.3 * reservoir.discharge(u - 0.2, DAYS // 2)[1])  # noqa: E731
+    monkeypatch.setattr(hydrographs.Simulator, "run_with_slopes", other)
+    assert cli.main(["calibrate", *words, f"fit.coarse={wide}"]) == 0
+    table = pd.read_csv(tmp_path / "run" / "parameters.csv").set_index("parameter")
+    for name, unknown in (("dcor", -0.6), ("soil_conductivity_factor", 0.4)):
+        hidden = float(free.named(name, support="domain").transform.decode(np.array(unknown)))
+        np.testing.assert_allclose(table.loc[name, "after"], hidden, rtol=1e-3)
+
+
+def test_wider_cells_without_a_gauge_or_a_file_are_refused_in_one_line(words, wide, capsys):
+    lines = (wide / "gauges.csv").read_text().splitlines()
+    (wide / "gauges.csv").write_text("\n".join(line for line in lines if not line.startswith("up,")) + "\n")
+    assert cli.main(["calibrate", *words, f"fit.coarse={wide}"]) == 2
+    assert "has no gauge up; fit.coarse needs every gauge that is fitted" in capsys.readouterr().err
+    (wide / "domain.nc").unlink()
+    assert cli.main(["calibrate", *words, f"fit.coarse={wide}"]) == 2
+    error = capsys.readouterr().err
+    assert "fit.coarse" in error
     assert error.count("\n") == 1
