@@ -219,6 +219,7 @@ class CamelsCatchments:
 
     basins: int = key(36, "how many basins are drawn over climates", low=9)
     seed: int = key(0, "seed of the draw", low=0)
+    after: int = key(0, "how many of the draw are passed over, for basins that are none of these", low=0)
 
 
 @dataclasses.dataclass
@@ -384,6 +385,11 @@ class Fit:
         "domain",
         "of target=discharge: over what each parameter is uniform",
         ("domain", "basin", "vegetation_class"),
+    )
+    coarse: str | None = key(
+        None,
+        "of target=discharge: folder with domain.nc, forcing.nc and gauges.csv of the same place in wider cells, where "
+        "derivatives are taken; empty: in the domain itself",
     )
     flow: str = key("flow", "of target=discharge: what is compared, day by day", ("flow", "root", "logarithm"))
     share: float = key(0.5, "of target=discharge: share of the days that is fitted; the rest judges", low=0.1, high=1)

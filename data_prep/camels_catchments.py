@@ -64,6 +64,7 @@ def prepare(
     progress: Callable[[str], None] = outputs.quiet,
     basins: int = 36,
     seed: int = 0,
+    after: int = 0,
 ) -> dict[str, pathlib.Path]:
     """Write domain.nc, forcing.nc, gauges.csv, observations.nc, reports and figures.
 
@@ -73,6 +74,7 @@ def prepare(
         progress: Called with a line of text at every stage.
         basins: How many basins are drawn.
         seed: Seed of the draw.
+        after: How many of the draw are passed over: `after=36` gives basins of which none is among the first 36.
 
     Returns:
         Path of every file by its role.
@@ -85,7 +87,7 @@ def prepare(
     paths = {role: target / name for role, name in names.items()}
     every = camels_us.basins(data_root, progress)
     table = camels_us.read_attributes(source / "attributes.csv", CLIMATE).loc[list(every.gauge_id)]
-    chosen = draw(table, basins, seed)
+    chosen = draw(table, basins, seed, after)
     given = pd.DatetimeIndex(every.time)
     first, last = (np.datetime64(day) for day in RECORD)
     days = np.flatnonzero((every.time >= first) & (every.time <= last))
@@ -109,27 +111,29 @@ def prepare(
     domain = outputs.domain_dataset(fields, place.x, place.y, CRS)
     domain.attrs["comment"] = "Catchments are constructed of bands of altitude, in the row of their latitude"
     drawn = ", ".join(every.gauge_id[k] for k in chosen)
-    report = f"{chosen.size} catchments of {BANDS} bands, drawn with seed {seed}: {drawn}"
+    report = f"{chosen.size} catchments of {BANDS} bands, drawn with seed {seed} after {after}: {drawn}"
     title = f"{chosen.size} catchments of CAMELS-US"
     return paths | outputs.write_domain(
         domain, outputs.Account(target, title, hydrography.Corrections(), report, progress)
     )
 
 
-def draw(table: pd.DataFrame, basins: int, seed: int) -> np.ndarray:
+def draw(table: pd.DataFrame, basins: int, seed: int, after: int = 0) -> np.ndarray:
     """Positions (basin,) of the basins drawn, by aridity and share of snow; see the module.
 
     Args:
         table: Attributes with a row for each basin.
         basins: How many.
         seed: Seed of the draw.
+        after: How many of the draw are passed over.
 
     Raises:
         InputError: If there are not so many.
     """
+    left = len(table) - after
     require(
-        PARTS**2 <= basins <= len(table),
-        f"Argument `basins` must be {PARTS**2} to {len(table)}, the number with records, but is {basins}.",
+        PARTS**2 <= basins <= left,
+        f"Argument `basins` must be {PARTS**2} to {left}, the number with records beyond `after`, but is {basins}.",
     )
     random = np.random.default_rng(seed)
     parts = [
@@ -139,7 +143,7 @@ def draw(table: pd.DataFrame, basins: int, seed: int) -> np.ndarray:
     ]
     shuffled = [random.permutation(part) for part in parts]
     ordered = [part[k] for k in range(max(map(len, shuffled))) for part in shuffled if k < len(part)]
-    return np.sort(ordered[:basins])
+    return np.sort(ordered[after : after + basins])
 
 
 class Rows:

@@ -26,6 +26,10 @@ def test_the_draw_takes_as_many_from_every_climate(table):
         assert np.ptp(snow[chosen[third == part]]) > 0.4
     np.testing.assert_array_equal(chosen, camels_catchments.draw(table, 27, 0))
     assert set(chosen) != set(camels_catchments.draw(table, 27, 1))
+    others = camels_catchments.draw(table, 27, 0, after=27)
+    assert len(others) == 27
+    assert not set(others) & set(chosen)
+    assert set(camels_catchments.draw(table, 54, 0)) == set(others) | set(chosen)
 
 
 @pytest.mark.parametrize("basins", [8, 121])
