@@ -1,13 +1,13 @@
-"""The upper Moselle fitted to its discharge on cells of 8 km, and judged on cells of 1 km and in years not seen.
+"""The upper Moselle fitted to its discharge in cells of 8 km, then of 1 km, and judged in years not seen.
 
     python experiments/moselle_discharge.py [coarse=8000] [key=value ...]
 
-makes both domains from the folder that CHASE_DATA names, seeks ten parameters and factors, each uniform over the
-catchment, on the daily discharge of 1990 and 1991 (`chase calibrate target=discharge`), runs cells of 1 km with what
-was found, and compares with the defaults. Cells of 8 km need a fiftieth of the time; what they lose, valleys and the
-ground water that gathers there, shows in the cells of 1 km. The search begins where the first metre of the soil decides
-on what runs off, from the filling on at which plants wilt. Everything goes to runs/moselle_discharge; a run that was
-stopped goes on. Further keys are those of `chase calibrate`.
+makes both domains from the folder that CHASE_DATA names and seeks ten parameters and factors, each uniform over the
+catchment, on the daily discharge of 1990 and 1991 (`chase calibrate target=discharge`). Cells of 8 km need a fiftieth
+of the time, but lose the valleys and the ground water that gathers there, so that what they find is not what cells of 1
+km need. There the search goes on from it, with the derivatives of the cells of 8 km (`fit.coarse`). The first search
+begins where the first metre of the soil decides on what runs off, from the filling on at which plants wilt. Everything
+goes to runs/moselle_discharge; a run that was stopped goes on. Further keys are those of `chase calibrate`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import xarray as xr
 
 from chase_jax import calibrate, calibrate_discharge, config, workflows
 from chase_jax.evaluation import metrics
+from chase_jax.model import adjustable
 from data_prep import moselle
 
 FOLDER = pathlib.Path("runs/moselle_discharge")
@@ -59,27 +60,47 @@ def discharge(name: str, resolution: float, parameters: dict[str, float]) -> tup
         return simulated, observed.discharge.isel(gauge=0).to_series().reindex(simulated.index)
 
 
+def fit(name: str, resolution: float, begin: dict[str, float], words: list[str]) -> dict[str, float]:
+    """Parameters and factors found in cells of a width, from others on.
+
+    Args:
+        name: Folder of the search.
+        resolution: Width of the cells, m.
+        begin: Parameters and factors by name.
+        words: Changes to conf/calibrate.yaml.
+    """
+    values = {**inputs(resolution), **PERIOD, "target": "discharge", "output.directory": FOLDER / name}
+    values |= {f"parameters.{key}": f"{value:.8g}" for key, value in begin.items()} | {"precision": "mixed"}
+    given = [f"{key}={value}" for key, value in values.items()]
+    given += [f"fit.parameters=[{','.join(SOUGHT)}]", "resume=true"]
+    print(calibrate.run(config.check(config.compose({}, "calibrate", [*given, *words]))))
+    found = pd.read_csv(FOLDER / name / calibrate_discharge.FITTED).set_index("parameter")["after"].to_dict()
+    return {key: value * (begin.get(key, 1.0) if key in adjustable.FACTORS else 1.0) for key, value in found.items()}
+
+
 def main(words: list[str]) -> pd.DataFrame:
     """Fit, run and compare.
 
     Args:
-        words: `coarse=` the width of the cells of the fit, m, and changes to conf/calibrate.yaml.
+        words: `coarse=` the width of the cells of the first fit, m, and changes to conf/calibrate.yaml.
 
     Returns:
         Scores by resolution, parameters and part of the record.
     """
     coarse = float(next((word[7:] for word in words if word.startswith("coarse=")), 8000))
-    words = [word for word in words if not word.startswith("coarse=")]
-    values = {**inputs(coarse), **PERIOD, "target": "discharge", "fit.trials": "24", "output.directory": FOLDER / "fit"}
-    values |= {f"parameters.{name}": value for name, value in BEGIN.items()} | {"precision": "mixed"}
-    given = [f"{key}={value}" for key, value in values.items()]
-    given += [f"fit.parameters=[{','.join(SOUGHT)}]", "resume=true"]
-    print(calibrate.run(config.check(config.compose({}, "calibrate", [*given, *words]))))
-    found = pd.read_csv(FOLDER / "fit" / calibrate_discharge.FITTED).set_index("parameter")["after"].to_dict()
+    words, fine = [word for word in words if not word.startswith("coarse=")], moselle.RESOLUTION
+    first = fit("fit", coarse, BEGIN, ["fit.trials=24", *words])
+    folder = FOLDER / f"{coarse:g}m"
+    keys = [f"fit.coarse={folder}", "fit.trials=11", "fit.spinup_cycles=3"]
+    second = fit(f"fit_{fine:g}m", fine, first, [*keys, *words])
+    runs = {
+        coarse: {"default": {}, "fitted": first},
+        fine: {"default": {}, f"fitted in {coarse:g} m": first, "fitted": second},
+    }
     rows = []
-    for resolution in (coarse, moselle.RESOLUTION):
-        for name, parameters in (("default", {}), ("fitted", found)):
-            simulated, observed = discharge(f"{name}_{resolution:g}m", resolution, parameters)
+    for resolution, sets in runs.items():
+        for name, parameters in sets.items():
+            simulated, observed = discharge(f"{name.replace(' ', '_')}_{resolution:g}m", resolution, parameters)
             for part, days in PARTS.items():
                 pair = simulated.loc[days].to_numpy(), observed.loc[days].to_numpy()
                 scores = {label: float(np.asarray(score(*pair))) for label, score in SCORES.items()}
