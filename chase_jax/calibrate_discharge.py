@@ -27,6 +27,7 @@ PARAMETERS, FITTED, TABLE, TRIALS = "parameters.nc", "parameters.csv", "discharg
 START, WIDE_START = "restart/start.nc", "restart/start_coarse.nc"
 COARSE = {"domain": "domain.nc", "forcing": "forcing.nc", "gauges": "gauges.csv"}  # files of fit.coarse
 LEAST_RECORD = 30  # days with an observation that each part of the record must have
+Search = hydrographs.Simulator | hydrographs.TwoWidths
 SCORES = {"nse": metrics.nse, "kge": metrics.kge, "pcc": metrics.pcc, "pbias": metrics.pbias}
 
 
@@ -71,9 +72,10 @@ def run(settings: Any, folder: run_folder.RunFolder, given: build.Inputs, asked:
     cold = workflows.initial_state(settings, program)
     spin_up = hydrographs.Simulator(model, sought, cells, cold, None, run_in or whole)
     start = _start(folder, START, spin_up, settings.fit.spinup_cycles)
-    search = spin_up.over(start, run_in, part)
+    narrow = spin_up.over(start, run_in, part)
+    search: Search = narrow
     if settings.fit.coarse:
-        search = hydrographs.TwoWidths(search, _wide(settings, folder, gauges, used, fitted))
+        search = hydrographs.TwoWidths(narrow, _wide(settings, folder, gauges, used, fitted))
     goal = hydrographs.Goal(observed[:fitted, used], settings.fit.flow, search.encode(), settings.fit.prior)
     log = _Trials(folder, search, goal, asked)
     found, covariance = hydrographs.fit(log.run, goal, settings.fit.trials)
@@ -158,9 +160,7 @@ def _start(folder: run_folder.RunFolder, name: str, spin_up: hydrographs.Simulat
 class _Trials:
     """Runs trials, or reads those that were run before."""
 
-    def __init__(
-        self, folder: run_folder.RunFolder, search: hydrographs.Simulator, goal: hydrographs.Goal, asked: list[str]
-    ) -> None:
+    def __init__(self, folder: run_folder.RunFolder, search: Search, goal: hydrographs.Goal, asked: list[str]) -> None:
         self.folder, self.search, self.goal, self.asked, self.number = folder, search, goal, asked, 0
 
     def run(self, unknowns: np.ndarray, slopes: bool) -> tuple[np.ndarray, np.ndarray | None]:
@@ -234,7 +234,7 @@ def _write(
     folder: run_folder.RunFolder,
     settings: Any,
     given: build.Inputs,
-    search: hydrographs.Simulator,
+    search: Search,
     found: np.ndarray,
     covariance: np.ndarray,
 ) -> None:

@@ -156,7 +156,7 @@ class Simulator:
         return jax.vmap(along, out_axes=(None, 0))(jnp.eye(unknowns.shape[0]), moving)
 
 
-class TwoWidths(Simulator):
+class TwoWidths:
     """Discharge in narrow cells with derivatives in wide ones, which cost a small part of a run in narrow ones.
 
     What both yield may differ by far; only the directions in which their discharge moves must be alike. Broyden's
@@ -179,15 +179,16 @@ class TwoWidths(Simulator):
         require(
             (narrow.names, narrow.sizes) == (wide.names, wide.sizes),
             f"Argument `wide` must have the unknowns {narrow.names} of sizes {narrow.sizes}, but has {wide.names} of "
-            f"sizes {wide.sizes}; a parameter that is uniform over the domain has one in both.",
+            f"sizes {wide.sizes}; with fit.support=domain each has one in both.",
         )
-        self.__dict__.update(narrow.__dict__)
-        self._wide, self._last = wide, (np.zeros(0), np.zeros(0))
+        self._narrow, self._wide, self._last = narrow, wide, (np.zeros(0), np.zeros(0))
+        self.model, self.names, self.free, self.sizes = narrow.model, narrow.names, narrow.free, narrow.sizes
+        self.encode, self.split = narrow.encode, narrow.split
 
     def run(self, unknowns: np.ndarray) -> np.ndarray:
         """Daily discharge (day, gauge) in narrow cells, m3 s-1. Argument: unknowns (unknown,), 1."""
         if not np.array_equal(self._last[0], unknowns):
-            self._last = np.array(unknowns), super().run(unknowns)
+            self._last = np.array(unknowns), self._narrow.run(unknowns)
         return self._last[1]
 
     def run_with_slopes(self, unknowns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
