@@ -274,7 +274,6 @@ class Chase(eqx.Module):
         """Area of open water that evaporates and seeps (cell,), m2; none where the bed is dry."""
         area = river.section(self.parameters.channel, self.geometry.network).area
         depth = surface_water.depth(self.parameters.channel, self.geometry, water)
-        depth = jnp.where(water.volume > smooth.tiny(depth), depth, 0.0)  # dew on nothing has no derivative
         return area * depth / (depth + SHALLOW)
 
     def _seepage(self, storage: PerCell, water: surface_water.State, length: float) -> PerCell:
