@@ -63,16 +63,7 @@ def run(settings: Any, folder: run_folder.RunFolder, given: build.Inputs, asked:
         f"{given.paths['observations']}: no gauge has {LEAST_RECORD} days of discharge in the first {fitted} days of "
         f"{days[0]} to {days[1]}; choose another period or fit.share.",
     )
-    program = build.program(settings, given)
-    model: Chase = program.model  # type: ignore[attr-defined]
-    cells = gauges.cell[used]
-    sought = _sought(settings, model, cells)
-    whole, part = workflows.span(given.forcing), workflows.span(given.forcing, days=fitted)
-    run_in = workflows.span(given.warmup) if given.warmup else None
-    cold = workflows.initial_state(settings, program)
-    spin_up = hydrographs.Simulator(model, sought, cells, cold, None, run_in or whole)
-    start = _start(folder, START, spin_up, settings.fit.spinup_cycles)
-    narrow = spin_up.over(start, run_in, part)
+    narrow, judge = _simulators(settings, folder, given, gauges.cell[used], fitted, START)
     search: Search = narrow
     if settings.fit.coarse:
         search = hydrographs.TwoWidths(narrow, _wide(settings, folder, gauges, used, fitted))
@@ -80,7 +71,6 @@ def run(settings: Any, folder: run_folder.RunFolder, given: build.Inputs, asked:
     log = _Trials(folder, search, goal, asked)
     found, covariance = hydrographs.fit(log.run, goal, settings.fit.trials)
 
-    judge = spin_up.over(start, run_in, whole)
     flows = {"before": judge.run(search.encode()), "after": judge.run(found)}
     rows = []
     for column, number in enumerate(used):
@@ -121,6 +111,20 @@ def _sought(settings: Any, model: Chase, cells: np.ndarray) -> dict[str, Free]:
     return {name: free.named(name, form, kind, at) for name in settings.fit.parameters}
 
 
+def _simulators(
+    settings: Any, folder: run_folder.RunFolder, given: build.Inputs, cells: np.ndarray, days: int, start: str
+) -> tuple[hydrographs.Simulator, hydrographs.Simulator]:
+    """Simulators of the first days of the period and of all of it, both from the stores kept under the name `start`."""
+    program = build.program(settings, given)
+    model: Chase = program.model  # type: ignore[attr-defined]
+    whole, part = workflows.span(given.forcing), workflows.span(given.forcing, days=days)
+    run_in = workflows.span(given.warmup) if given.warmup else None
+    cold, sought = workflows.initial_state(settings, program), _sought(settings, model, cells)
+    spin_up = hydrographs.Simulator(model, sought, cells, cold, None, run_in or whole)
+    state = _start(folder, start, spin_up, settings.fit.spinup_cycles)
+    return spin_up.over(state, run_in, part), spin_up.over(state, run_in, whole)
+
+
 def _wide(
     settings: Any, folder: run_folder.RunFolder, gauges: gauge_store.Gauges, used: np.ndarray, days: int
 ) -> hydrographs.Simulator:
@@ -137,12 +141,7 @@ def _wide(
     missing = ", ".join(name for name in wanted if name not in names)
     require(not missing, f"{files['gauges']}: has no gauge {missing}; fit.coarse needs every gauge that is fitted.")
     cells = given.gauges.cell[[names.index(name) for name in wanted]]
-    program = build.program(settings, given)
-    model: Chase = program.model  # type: ignore[attr-defined]
-    run_in, part = workflows.span(given.warmup) if given.warmup else None, workflows.span(given.forcing, days=days)
-    cold, sought = workflows.initial_state(settings, program), _sought(settings, model, cells)
-    spin_up = hydrographs.Simulator(model, sought, cells, cold, None, run_in or workflows.span(given.forcing))
-    return spin_up.over(_start(folder, WIDE_START, spin_up, settings.fit.spinup_cycles), run_in, part)
+    return _simulators(settings, folder, given, cells, days, WIDE_START)[0]
 
 
 def _start(folder: run_folder.RunFolder, name: str, spin_up: hydrographs.Simulator, cycles: int) -> State:

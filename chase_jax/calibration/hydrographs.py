@@ -181,15 +181,17 @@ class TwoWidths:
             f"Argument `wide` must have the unknowns {narrow.names} of sizes {narrow.sizes}, but has {wide.names} of "
             f"sizes {wide.sizes}; with fit.support=domain each has one in both.",
         )
-        self._narrow, self._wide, self._last = narrow, wide, (np.zeros(0), np.zeros(0))
+        self._narrow, self._wide = narrow, wide
+        self._known: dict[bytes, np.ndarray] = {}  # discharge by unknowns; derivatives are asked for where it is known
         self.model, self.names, self.free, self.sizes = narrow.model, narrow.names, narrow.free, narrow.sizes
         self.encode, self.split = narrow.encode, narrow.split
 
     def run(self, unknowns: np.ndarray) -> np.ndarray:
         """Daily discharge (day, gauge) in narrow cells, m3 s-1. Argument: unknowns (unknown,), 1."""
-        if not np.array_equal(self._last[0], unknowns):
-            self._last = np.array(unknowns), self._narrow.run(unknowns)
-        return self._last[1]
+        key = np.asarray(unknowns).tobytes()
+        if key not in self._known:
+            self._known[key] = self._narrow.run(unknowns)
+        return self._known[key]
 
     def run_with_slopes(self, unknowns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The same, and derivatives (unknown, day, gauge) of the discharge in wide cells by the unknowns.

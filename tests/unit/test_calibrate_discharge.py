@@ -15,7 +15,14 @@ from chase_jax.calibration import free, hydrographs
 from chase_jax.io import domain_store, inputs, parameter_store, store
 
 DAYS = 64
-NAMES = "fit.parameters=[dcor,soil_conductivity_factor]"
+HIDDEN = {"dcor": -0.6, "soil_conductivity_factor": 0.4}  # unknowns
+NAMES = f"fit.parameters=[{','.join(HIDDEN)}]"
+
+
+def hidden_parameters():
+    """Names and hidden values."""
+    for name, unknown in HIDDEN.items():
+        yield name, float(free.named(name, support="domain").transform.decode(np.array(unknown)))
 
 
 @pytest.fixture
@@ -27,7 +34,7 @@ def words(tmp_path, monkeypatch):
         {"gauge_id": "silent", "x": 2500, "y": 500, "area_km2": 3, "name": "No record"},
     ]
     inputs.write_gauges(tmp_path / "gauges.csv", lines)
-    hidden = np.array([-0.6, 0.4])
+    hidden = np.array(list(HIDDEN.values()))
     flow = np.full((3, DAYS), np.nan)
     flow[:2] = reservoir.discharge(hidden, DAYS)[0].T
     time = pd.date_range("1990-01-05", periods=DAYS)
@@ -52,8 +59,7 @@ def test_hidden_parameters_are_found_judged_and_written(tmp_path, words, capsys)
     place = domain_store.open_domain(tmp_path / "domain.nc")
     found = parameter_store.read_parameters(tmp_path / "run" / "parameters.nc", place.grid, "D5")
     table = pd.read_csv(tmp_path / "run" / "parameters.csv").set_index("parameter")
-    for name, unknown in (("dcor", -0.6), ("soil_conductivity_factor", 0.4)):
-        hidden = float(free.named(name, support="domain").transform.decode(np.array(unknown)))
+    for name, hidden in hidden_parameters():
         np.testing.assert_allclose(found[name], hidden, rtol=1e-3)
         assert table.loc[name, "low"] <= table.loc[name, "after"] <= table.loc[name, "high"]
         np.testing.assert_allclose(table.loc[name, "after"], hidden, rtol=1e-3)
@@ -127,10 +133,17 @@ def wide(tmp_path):
 def test_derivatives_of_wider_cells_lead_to_the_parameters_of_narrow_ones(tmp_path, words, wide, monkeypatch):
     other = lambda self, u: (np.full((DAYS // 2, 2), np.nan), 1.3 * reservoir.discharge(u - 0.2, DAYS // 2)[1])  # noqa: E731
     monkeypatch.setattr(hydrographs.Simulator, "run_with_slopes", other)
+    plain, seen = hydrographs.Simulator.run, []
+
+    def counted(self, unknowns):
+        seen.append((self._spans[-1].days, unknowns.tobytes()))
+        return plain(self, unknowns)
+
+    monkeypatch.setattr(hydrographs.Simulator, "run", counted)
     assert cli.main(["calibrate", *words, f"fit.coarse={wide}"]) == 0
+    assert len(seen) == len(set(seen))  # derivatives ask for no run a second time
     table = pd.read_csv(tmp_path / "run" / "parameters.csv").set_index("parameter")
-    for name, unknown in (("dcor", -0.6), ("soil_conductivity_factor", 0.4)):
-        hidden = float(free.named(name, support="domain").transform.decode(np.array(unknown)))
+    for name, hidden in hidden_parameters():
         np.testing.assert_allclose(table.loc[name, "after"], hidden, rtol=1e-3)
 
 
