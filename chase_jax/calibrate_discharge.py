@@ -63,10 +63,11 @@ def run(settings: Any, folder: run_folder.RunFolder, given: build.Inputs, asked:
         f"{given.paths['observations']}: no gauge has {LEAST_RECORD} days of discharge in the first {fitted} days of "
         f"{days[0]} to {days[1]}; choose another period or fit.share.",
     )
+    wide = _wide_inputs(settings, folder, [gauges.gauge_id[k] for k in used]) if settings.fit.coarse else None
     narrow, judge = _simulators(settings, folder, given, gauges.cell[used], fitted, START)
     search: Search = narrow
-    if settings.fit.coarse:
-        search = hydrographs.TwoWidths(narrow, _wide(settings, folder, gauges, used, fitted))
+    if wide is not None:
+        search = hydrographs.TwoWidths(narrow, _simulators(*wide, fitted, WIDE_START)[0])
     goal = hydrographs.Goal(observed[:fitted, used], settings.fit.flow, search.encode(), settings.fit.prior)
     log = _Trials(folder, search, goal, asked)
     found, covariance = hydrographs.fit(log.run, goal, settings.fit.trials)
@@ -125,23 +126,25 @@ def _simulators(
     return spin_up.over(state, run_in, part), spin_up.over(state, run_in, whole)
 
 
-def _wide(
-    settings: Any, folder: run_folder.RunFolder, gauges: gauge_store.Gauges, used: np.ndarray, days: int
-) -> hydrographs.Simulator:
-    """The simulator in wider cells, from stores of its own, over as many days of the period."""
+def _wide_inputs(
+    settings: Any, folder: run_folder.RunFolder, gauges: list[str]
+) -> tuple[Any, run_folder.RunFolder, build.Inputs, np.ndarray]:
+    """What :func:`_simulators` needs of the wider cells: settings, folder, inputs, and the cells of named gauges."""
+    require(
+        settings.fit.support != "vegetation_class",
+        "fit.support is vegetation_class, but wider cells need not have the same classes; leave out fit.coarse, or set "
+        "fit.support=domain or basin.",
+    )
     place = store.local_path(settings.fit.coarse, "fit.coarse")
-    files = {name: str(place / file) for name, file in COARSE.items()}
-    for file in files.values():
-        store.local_path(file, "fit.coarse")
+    files = {name: str(store.local_path(str(place / file), "fit.coarse")) for name, file in COARSE.items()}
     changed = {name: dataclasses.replace(getattr(settings, name), path=file) for name, file in files.items()}
     changed |= {name: dataclasses.replace(getattr(settings, name), path=None) for name in ("parameters", "initial")}
     settings = dataclasses.replace(settings, **changed)
     given = build.inputs(settings, folder.path)
-    names, wanted = given.gauges.gauge_id, [gauges.gauge_id[k] for k in used]
-    missing = ", ".join(name for name in wanted if name not in names)
+    there = given.gauges.gauge_id
+    missing = ", ".join(name for name in gauges if name not in there)
     require(not missing, f"{files['gauges']}: has no gauge {missing}; fit.coarse needs every gauge that is fitted.")
-    cells = given.gauges.cell[[names.index(name) for name in wanted]]
-    return _simulators(settings, folder, given, cells, days, WIDE_START)[0]
+    return settings, folder, given, given.gauges.cell[[there.index(name) for name in gauges]]
 
 
 def _start(folder: run_folder.RunFolder, name: str, spin_up: hydrographs.Simulator, cycles: int) -> State:

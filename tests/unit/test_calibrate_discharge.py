@@ -147,11 +147,17 @@ def test_derivatives_of_wider_cells_lead_to_the_parameters_of_narrow_ones(tmp_pa
         np.testing.assert_allclose(table.loc[name, "after"], hidden, rtol=1e-3)
 
 
-def test_wider_cells_without_a_gauge_or_a_file_are_refused_in_one_line(words, wide, capsys):
+def test_wider_cells_without_a_gauge_or_a_file_are_refused_in_one_line(words, wide, capsys, monkeypatch):
+    def long_work(self, cycles):
+        raise AssertionError("work was begun before the input was checked")
+
+    monkeypatch.setattr(hydrographs.Simulator, "repeated", long_work)
     lines = (wide / "gauges.csv").read_text().splitlines()
     (wide / "gauges.csv").write_text("\n".join(line for line in lines if not line.startswith("up,")) + "\n")
     assert cli.main(["calibrate", *words, f"fit.coarse={wide}"]) == 2
     assert "has no gauge up; fit.coarse needs every gauge that is fitted" in capsys.readouterr().err
+    assert cli.main(["calibrate", *words, f"fit.coarse={wide}", "fit.support=vegetation_class"]) == 2
+    assert "wider cells need not have the same classes" in capsys.readouterr().err
     (wide / "domain.nc").unlink()
     assert cli.main(["calibrate", *words, f"fit.coarse={wide}"]) == 2
     error = capsys.readouterr().err
