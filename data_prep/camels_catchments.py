@@ -130,10 +130,14 @@ def draw(table: pd.DataFrame, basins: int, seed: int, after: int = 0) -> np.ndar
     Raises:
         InputError: If there are not so many.
     """
-    left = len(table) - after
+    left, least = len(table) - after, PARTS**2
     require(
-        PARTS**2 <= basins <= left,
-        f"Argument `basins` must be {PARTS**2} to {left}, the number with records beyond `after`, but is {basins}.",
+        after == 0 or left >= least,
+        f"Argument `after` must be at most {len(table) - least} of {len(table)} with records, but is {after}.",
+    )
+    require(
+        least <= basins <= left,
+        f"Argument `basins` must be {least} to {left}, the number with records beyond `after`, but is {basins}.",
     )
     random = np.random.default_rng(seed)
     parts = [

@@ -38,6 +38,11 @@ def test_a_draw_of_too_few_or_too_many_is_refused(table, basins):
         camels_catchments.draw(table, basins, 0)
 
 
+def test_a_draw_that_passes_over_too_many_is_refused(table):
+    with pytest.raises(InputError, match="Argument `after` must be at most 111 of 120"):
+        camels_catchments.draw(table, 9, 0, after=112)
+
+
 def test_rows_lie_at_their_latitude_and_never_touch():
     latitude = np.array([40.0, 40.01, 40.02, 30.0, 47.5])
     place = camels_catchments.rows_of(latitude)
