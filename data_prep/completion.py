@@ -6,7 +6,7 @@ r"""Completion of daily weather: what the model needs and stations do not give, 
 | its extremes | precipitation | a usual daily range, smaller on wet days (dai1999) |
 | `air_pressure` | altitude | standard atmosphere (allen1998) |
 | `specific_humidity` | dew point | vapor pressure over water (bolton1980) |
-| | extremes of temperature, precipitation | lowest temperature, corrected for aridity (kimball1997) |
+| | extremes of temperature, precipitation | lowest temperature, corrected for aridity (kimball1997) and for rain |
 | `shortwave_down` | extremes of temperature, precipitation | range of temperature (thornton1999) |
 | | precipitation | usual ranges of wet and dry days (dai1999, thornton1999) |
 | `wind_speed` | a climatology | a constant or twelve monthly values |
@@ -34,6 +34,9 @@ from data_prep import sunlight, weather
 
 WET_DAY = 1.0  # kg m-2, of precipitation from which clouds count
 WET_RANGE = 0.65  # 1, daily range of temperature on wet days over that on dry ones; clouds take 25 to 50 %, dai1999
+# Share of what is missing to saturation that rain makes up for. Without it the relative humidity of wet days was 0.72
+# instead of 0.80, 0.65 instead of 0.76 and 0.81 instead of 0.85 at US-Bi1, US-Hn1 and Col de Porte.
+RAIN_MOISTENS = 0.3  # 1
 USUAL_WIND_SPEED = 2.0  # m s-1 at 2 m, the mean of more than 2000 stations, allen1998
 ITERATIONS = 20  # at most; four are enough for vapor pressures to settle within 0.1 Pa
 SETTLED = 0.01  # Pa, change of the vapor pressure at which the iteration ends
@@ -99,13 +102,13 @@ def complete(
     if "air_pressure" not in values:
         add("air_pressure", weather.standard_pressure(height), "standard atmosphere", "altitude", "allen1998")
     temperature, rain, pressure = (values[name] for name in ("air_temperature", "precipitation", "air_pressure"))
+    wet = rain * weather.SECONDS_PER_DAY >= WET_DAY
     if extremes:
         lowest, spread = values["air_temperature_min"], values["air_temperature_max"] - values["air_temperature_min"]
         told = "air_temperature_min air_temperature_max precipitation"
         assumed = ""
         require(bool((spread >= 0.0).all()), "Argument `dataset` must have minima below maxima, but has not.")
     else:
-        wet = rain * weather.SECONDS_PER_DAY >= WET_DAY
         relative = np.where(wet, WET_RANGE, 1.0)
         spread = DEFAULT_DIURNAL_RANGE * relative / relative.mean(axis=0)
         lowest = temperature - 0.5 * spread
@@ -128,15 +131,16 @@ def complete(
         add("specific_humidity", humid, "dew point", f"{DEW_POINT} air_pressure", "bolton1980")
     if "specific_humidity" not in values:
         annual = rain.mean(axis=0) * weather.SECONDS_PER_DAY * weather.DAYS_PER_YEAR
-        vapor = weather.vapor_pressure(lowest)
+        vapor, most = weather.vapor_pressure(lowest), weather.vapor_pressure(temperature)
         for _ in range(ITERATIONS):
             here = values["shortwave_down"] if "shortwave_down" in values else shine(vapor)
             demand = weather.equilibrium_evaporation(here, temperature, pressure)
             point = np.minimum(weather.dew_point_from_minimum(lowest, spread, demand, annual), temperature)
-            last, vapor = vapor, weather.vapor_pressure(point)
+            dry = weather.vapor_pressure(point)
+            last, vapor = vapor, np.where(wet, dry + RAIN_MOISTENS * (most - dry), dry)
             if np.abs(vapor - last).max() < SETTLED:
                 break
-        how = f"lowest temperature corrected for aridity{assumed}"
+        how = f"lowest temperature corrected for aridity and rain{assumed}"
         add("specific_humidity", weather.specific_humidity(vapor, pressure), how, told, "kimball1997 thornton2000")
     if "shortwave_down" not in values:
         vapor = weather.vapor_pressure_of_humidity(values["specific_humidity"], pressure)
