@@ -163,12 +163,12 @@ _PARAMETERS = (
     Variable(
         "bypass_fraction",
         None,
-        "share of infiltrating water that macropores lead straight to the aquifer",
+        "share of infiltrating water that macropores lead straight to the aquifer at field capacity and a large C",
         "1",
         CELL,
         0,
         1,
-        "0 by default; for semi-arid cells whose base flow no factor of the exchange can reach",
+        "0.9 by default; 0 leaves the exchange to the matrix alone, as in the paper",
     ),
     Variable(
         "contributing_depth",

@@ -6,8 +6,9 @@ makes both domains from the folder that CHASE_DATA names and seeks ten parameter
 catchment, on the daily discharge of 1990 and 1991 (`chase calibrate target=discharge`). Cells of 8 km need a fiftieth
 of the time, but lose the valleys and the ground water that gathers there, so that what they find is not what cells of 1
 km need. There the search goes on from it, with the derivatives of the cells of 8 km (`fit.coarse`). The first search
-begins where the first metre of the soil decides on what runs off, from the filling on at which plants wilt. Everything
-goes to runs/moselle_discharge; a run that was stopped goes on. Further keys are those of `chase calibrate`.
+begins where the first metre of the soil decides on what runs off, from the filling on at which plants wilt, and without
+macropores. Everything goes to runs/moselle_discharge; a run that was stopped goes on. Further keys are those of `chase
+calibrate`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ SOUGHT = (
 )  # fmt: skip
 BEGIN = {
     "dcor": 0.5, "contributing_depth": 1.0, "contributing_threshold": 0.35, "baseflow_factor": 0.3,
-    "manning_roughness": 0.1,
+    "manning_roughness": 0.1, "bypass_fraction": 0.0,
 }  # fmt: skip
 PERIOD = {"period.start": "1990-01-01", "period.end": "1993-12-31", "period.warmup_start": "1989-01-01"}
 PARTS = {"1990-91": slice("1990", "1991"), "1992-93": slice("1992", "1993"), "1990-93": slice("1990", "1993")}
@@ -61,7 +62,7 @@ def discharge(name: str, resolution: float, parameters: dict[str, float]) -> tup
 
 
 def fit(name: str, resolution: float, begin: dict[str, float], words: list[str]) -> dict[str, float]:
-    """Parameters and factors found in cells of a width, from others on.
+    """Parameters and factors found in cells of a width, from others on; those not sought as they were.
 
     Args:
         name: Folder of the search.
@@ -75,7 +76,8 @@ def fit(name: str, resolution: float, begin: dict[str, float], words: list[str])
     given += [f"fit.parameters=[{','.join(SOUGHT)}]", "resume=true"]
     print(calibrate.run(config.check(config.compose({}, "calibrate", [*given, *words]))))
     found = pd.read_csv(FOLDER / name / calibrate_discharge.FITTED).set_index("parameter")["after"].to_dict()
-    return {key: value * (begin.get(key, 1.0) if key in adjustable.FACTORS else 1.0) for key, value in found.items()}
+    factors = {key: begin.get(key, 1.0) for key in found if key in adjustable.FACTORS}
+    return begin | {key: value * factors.get(key, 1.0) for key, value in found.items()}
 
 
 def main(words: list[str]) -> pd.DataFrame:

@@ -97,20 +97,23 @@ def land_step(
     stress = soil_water.root_stress(parameters, phase, jnp.full_like(state.water, 1.0 / 6.0))
     pores = soil_hydraulics.pore_capacity(parameters)
     upper = runoff.upper_share(runoff_parameters.contributing_depth, soil_hydraulics.LAYER_THICKNESS)
+    held, room = jnp.sum(upper * state.water, axis=0), jnp.sum(upper * pores, axis=0)
     divided = runoff.partition(
         runoff_parameters,
         form,
         fluxes["water_input"],
         fluxes["input_heat"],
-        jnp.sum(upper * state.water, axis=0),
-        jnp.sum(upper * pores, axis=0),
+        held,
+        room,
         state.puddle,
         STEP,
     )
     bottom = jax.tree_util.Partial(
         exchange.soil_aquifer, exchange_parameters, parameters, aquifer.thickness, aquifer.specific_yield
     )
-    share = exchange.bypass_share(exchange_parameters, aquifer.thickness, aquifer.specific_yield, storage)
+    share = exchange.bypass_share(
+        exchange_parameters, parameters, aquifer.thickness, aquifer.specific_yield, held / room, storage
+    )
     moved, storage, flows = soil_water.step(
         parameters,
         state,

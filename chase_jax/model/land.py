@@ -487,12 +487,13 @@ def substep(
     pack_after, melted = snow.step(p.snow, state.snow, pack, supply, ground, dt)
 
     # what reaches the soil: runoff first, the rest to the puddle and down
+    upper_water = jnp.sum(today.upper_share * soil.water, axis=0)
     parted = runoff.partition(
         p.runoff,
         options.dcor_form,
         bare * below.liquid + melted.outflow,
         bare * below.liquid_heat + melted.outflow_heat,
-        jnp.sum(today.upper_share * soil.water, axis=0),
+        upper_water,
         today.upper_capacity,
         soil.puddle,
         dt,
@@ -502,7 +503,10 @@ def substep(
     bottom = jax.tree_util.Partial(
         exchange.soil_aquifer, p.exchange, p.soil, setting.aquifer_thickness, setting.specific_yield
     )
-    share = exchange.bypass_share(p.exchange, setting.aquifer_thickness, setting.specific_yield, aquifer_storage)
+    share = exchange.bypass_share(
+        p.exchange, p.soil, setting.aquifer_thickness, setting.specific_yield, upper_water / today.upper_capacity,
+        aquifer_storage,
+    )  # fmt: skip
     moved, aquifer_storage, flows = soil_water.step(
         p.soil,
         soil,

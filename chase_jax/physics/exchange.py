@@ -11,6 +11,9 @@ capillary rise when dry. Where the head h stands above the bottom $h_z$ of the s
 water up with $C K_s \phi\, (h - h_z)/(\Delta z_6/2 + 0.1 m)$; what does not fit into layer 6 rises through the column
 and leaves at the surface. For the curves of van Genuchten $x^\beta$ is K of the equilibrium saturation over $K_s$, and
 s its value above the residual one; b and $\psi_e$ are those of the equivalent power laws.
+
+Macropores lead a part of what infiltrates past the matrix (:func:`bypass_share`). The matrix alone passes little on
+before spring, and that evenly: in catchments the flow of winter and base flow need more.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ HEIGHT_WIDTH = 0.05  # m, bend between the height of the node and the capillary 
 CAPILLARY_SHAPE = 0.6  # 1, exponent of the transition between rise and drainage over that of conductivity
 PRESSURE_LENGTH = 0.1  # m, bed between aquifer and column, keeps the pressure term finite
 BYPASS_ROOM = 0.05  # m of water, room in the aquifer below which macropores drain less
+BYPASS_FRACTION = 0.9  # 1, nearly all that infiltrates where the factor C is large; choice of this project
+WETNESS_EXPONENT = 2  # 1, of the wetness on which macropores feed; 1 to 6 in lindstrom1997
 
 
 class Parameters(eqx.Module):
@@ -35,46 +40,54 @@ class Parameters(eqx.Module):
 
     Attributes:
         baseflow_factor (cell,): Factor C on the conductivity of the exchange, 1; useful range 1e-4 to 1e2.
-        bypass_fraction (cell,): Share of infiltrating water that macropores lead straight to the aquifer, 1; 0 to 1.
-            In a dry climate a soil without them yields no recharge, whatever C.
+        bypass_fraction (cell,): Share f of infiltrating water that macropores lead straight to the aquifer where the
+            soil holds its field capacity and C is large, 1; 0 to 1. With 0 the exchange is that of the matrix alone.
     """
 
     baseflow_factor: PerCell
     bypass_fraction: PerCell
 
-    def __init__(self, baseflow_factor: PerCell, bypass_fraction: PerCell | None = None):
-        self.baseflow_factor = baseflow_factor
-        self.bypass_fraction = jnp.zeros_like(baseflow_factor) if bypass_fraction is None else bypass_fraction
-
     @classmethod
     def default(cls, n_cells: int) -> Parameters:
-        """C = 1 and no bypass, the law as it stands, in all `n_cells` cells."""
-        return cls(baseflow_factor=jnp.ones(n_cells))
+        """C = 1 and macropores in all `n_cells` cells."""
+        return cls(baseflow_factor=jnp.ones(n_cells), bypass_fraction=jnp.full(n_cells, BYPASS_FRACTION))
 
 
 def bypass_share(
-    parameters: Parameters, aquifer_thickness: PerCell, specific_yield: PerCell, storage: PerCell
+    parameters: Parameters,
+    soil: soil_hydraulics.Parameters,
+    aquifer_thickness: PerCell,
+    specific_yield: PerCell,
+    saturation: PerCell,
+    storage: PerCell,
 ) -> PerCell:
     r"""Share of infiltrating water that goes straight to the aquifer (cell,), 1.
 
-    $$ f \,\mathrm{clip}\frac{S_y D - S}{0.05\,m} : $$
+    $$ f\,\frac{C}{1 + C}\,W^2\,\mathrm{clip}\frac{S_y D - S}{0.05\,m}, \qquad
+       W = \mathrm{clip}\frac{s - s_w}{s_f - s_w} : $$
 
-    macropores drain while the water table lies below the soil column.
+    macropores are fed where the matrix is moist, and drain while the water table lies below the soil column. The factor
+    C acts on them as on the exchange of the matrix, so that without it nothing reaches the aquifer on either way.
 
     Args:
-        parameters: The fraction f.
+        parameters: The fraction f and the factor C.
+        soil: Soil, leaves (cell,), with wilting point s_w and field capacity s_f.
         aquifer_thickness (cell,): D, m.
         specific_yield (cell,): S_y, 1.
+        saturation (cell,): Of the pores above the depth that decides on runoff s, ice included, 1.
         storage (cell,): Water of the aquifer S, m per cell area.
 
     Source:
-        beven1982 (flow in macropores bypasses the matrix); the fraction is a parameter, the room this project's.
+        beven1982 (flow in macropores bypasses the matrix); lindstrom1997 (W to a power is the share of rain and melt
+        that soil moisture passes on); C and the room are this project's.
     """
     room = (specific_yield * aquifer_thickness - storage) / BYPASS_ROOM
-    # not clip, which halves the derivative at its ends, and zero is the default
+    wetness = jnp.clip((saturation - soil.wilting_point) / (soil.field_capacity - soil.wilting_point), 0.0, 1.0)
+    # not clip, which halves the derivative at its ends, and no macropores is one of them
     given = parameters.bypass_fraction
     fraction = jnp.where(given < 0.0, 0.0, jnp.where(given > 1.0, 1.0, given))
-    return fraction * jnp.clip(room, 0.0, 1.0)
+    factor = parameters.baseflow_factor / (1.0 + parameters.baseflow_factor)
+    return fraction * factor * wetness**WETNESS_EXPONENT * jnp.clip(room, 0.0, 1.0)
 
 
 class Exchange(eqx.Module):

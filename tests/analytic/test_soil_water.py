@@ -255,7 +255,7 @@ def test_water_at_rest_above_an_aquifer_stays_at_rest():
     """The exchange rounds the corner of the capillary fringe, which moves equilibrium by a ten-thousandth."""
     soil = loam()
     thickness, specific_yield = jnp.full(1, 20.0), jnp.full(1, 0.1)
-    factors = exchange.Parameters(jnp.ones(1))
+    factors = exchange.Parameters(jnp.ones(1), jnp.zeros(1))
     bottom = jax.tree_util.Partial(_fixed_head, factors, soil, thickness, specific_yield)
     rest = at_rest(soil, 3.0)
     water, _, _ = run_water(soil, rest, np.zeros(365), DAY, bottom, substeps=32)
@@ -288,7 +288,9 @@ def test_exchange_with_the_aquifer_agrees_with_the_exact_steady_flow():
         soil = loam(exponent=b, air_entry_suction=psi_e, saturated_conductivity=ks / 1e3 / DAY)
         storage = 0.1 * (100.0 - (z - 0.5)) * one  # the node lies half a metre above the bottom of the column
         for s, exact in flows.items():
-            out = exchange.soil_aquifer(exchange.Parameters(one), soil, 100.0 * one, 0.1 * one, s * one, one, storage)
+            out = exchange.soil_aquifer(
+                exchange.Parameters(one, 0.0 * one), soil, 100.0 * one, 0.1 * one, s * one, one, storage
+            )
             errors[z].append(abs(float(out.flux[0]) * DAY / exact - 1.0))
     assert max(errors.pop(1.0)) < 0.20  # two air-entry suctions above the water table
     assert max(max(of_height) for of_height in errors.values()) < 0.10
@@ -304,5 +306,7 @@ def test_exchange_agrees_with_the_exact_steady_flow_for_the_curves_of_van_genuch
     for z, flows in STEADY_FLOW_OF_LOAM.items():
         for filled, exact in flows.items():
             s, storage = residual + (1.0 - residual) * filled, 0.1 * (100.0 - (z - 0.5)) * one
-            out = exchange.soil_aquifer(exchange.Parameters(one), soil, 100.0 * one, 0.1 * one, s * one, one, storage)
+            out = exchange.soil_aquifer(
+                exchange.Parameters(one, 0.0 * one), soil, 100.0 * one, 0.1 * one, s * one, one, storage
+            )
             np.testing.assert_allclose(out.flux / (1e3 * soil.saturated_conductivity), exact, rtol=0.10)

@@ -21,7 +21,7 @@ def flow(saturation, height, factor=1.0, soil=None):
     depth = 2.0 + height
     excess = np.where(depth > 2.5, (2.5 - depth) * YIELD, (2.5 - depth) * soil_hydraulics.CONFINED_STORAGE)
     storage = jnp.broadcast_to(THICKNESS * YIELD + excess, (cells,))
-    parameters = exchange.Parameters(jnp.full(cells, factor))
+    parameters = exchange.Parameters(jnp.full(cells, factor), jnp.zeros(cells))
     constant = jnp.full(cells, THICKNESS), jnp.full(cells, YIELD)
     return exchange.soil_aquifer(parameters, soil, *constant, saturation, jnp.ones(cells), storage), storage
 
@@ -33,7 +33,7 @@ def test_slopes_are_derivatives():
         out, storage = flow(saturation, height)
 
         def total(s, w):
-            parameters = exchange.Parameters(jnp.ones(5))
+            parameters = exchange.Parameters(jnp.ones(5), jnp.zeros(5))
             fixed = jnp.full(5, THICKNESS), jnp.full(5, YIELD)
             return jnp.sum(exchange.soil_aquifer(parameters, soil, *fixed, s, jnp.ones(5), w).flux)
 
@@ -70,34 +70,44 @@ def test_a_head_in_the_soil_column_pushes_water_up():
     assert fluxes[-1] < 0.0
 
 
+def share(fraction, factor=1.0, wetness=1.0, storage=0.0):
+    """Share of infiltrating water in macropores of columns of loam that are as wet, 1."""
+    fraction, factor, wetness, storage = jnp.broadcast_arrays(*map(jnp.asarray, (fraction, factor, wetness, storage)))
+    cells = fraction.size
+    soil, parameters = soil_columns.loam(cells), exchange.Parameters(factor, fraction)
+    saturation = soil.wilting_point + wetness * (soil.field_capacity - soil.wilting_point)
+    thickness, specific_yield = jnp.full(cells, THICKNESS), jnp.full(cells, YIELD)
+    return exchange.bypass_share(parameters, soil, thickness, specific_yield, saturation, storage)
+
+
 def test_bypass_ends_where_the_aquifer_is_full():
-    thickness, specific_yield = jnp.full(5, THICKNESS), jnp.full(5, YIELD)
     storage = THICKNESS * YIELD - jnp.array([2.0, 0.05, 0.02, 0.0, -0.01])
-    parameters = exchange.Parameters(jnp.ones(5), jnp.full(5, 0.3))
-    share = exchange.bypass_share(parameters, thickness, specific_yield, storage)
-    np.testing.assert_allclose(share, [0.3, 0.3, 0.12, 0.0, 0.0], atol=1e-12)
-    none = exchange.bypass_share(exchange.Parameters.default(5), thickness, specific_yield, storage)
-    np.testing.assert_array_equal(none, 0.0)
+    np.testing.assert_allclose(share(0.6, storage=storage), [0.3, 0.3, 0.12, 0.0, 0.0], atol=1e-12)
+    np.testing.assert_array_equal(share(0.0, storage=storage), 0.0)
 
 
-def test_the_first_of_the_bypass_has_its_whole_derivative():
-    """The default is no bypass at all, where clipping would report half of the slope."""
-    thickness, specific_yield, storage = jnp.full(3, 20.0), jnp.full(3, 0.2), jnp.array([3.98, 3.96, 1.0])
+def test_bypass_grows_with_wetness_up_to_field_capacity():
+    wetness = jnp.array([-0.2, 0.0, 0.5, 1.0, 1.3])
+    np.testing.assert_allclose(share(0.8, wetness=wetness), [0.0, 0.0, 0.1, 0.4, 0.4], atol=1e-12)
 
-    def share(fraction):
-        parameters = exchange.Parameters(jnp.ones(3), fraction)
-        return exchange.bypass_share(parameters, thickness, specific_yield, storage)
 
+def test_bypass_has_the_factor_of_the_exchange():
+    np.testing.assert_allclose(share(1.0, factor=jnp.array([0.0, 0.25, 1.0, 1e9])), [0.0, 0.2, 0.5, 1.0], atol=1e-8)
+
+
+def test_the_bypass_has_its_whole_derivative_at_its_bounds():
+    """Clipping would report half of the slope there, and no bypass at all is such an end."""
+    storage = THICKNESS * YIELD - jnp.array([0.02, 0.04, 1.0])
     for fraction in (0.0, 1.0):
-        slope = jax.jvp(share, (jnp.full(3, fraction),), (jnp.ones(3),))[1]
-        np.testing.assert_allclose(slope, [0.4, 0.8, 1.0], rtol=1e-12)
+        slope = jax.jvp(lambda f: share(f, storage=storage), (jnp.full(3, fraction),), (jnp.ones(3),))[1]
+        np.testing.assert_allclose(slope, [0.2, 0.4, 0.5], rtol=1e-12)
 
 
 def test_slopes_are_derivatives_for_the_curves_of_van_genuchten():
     soil = soil_hydraulics.with_van_genuchten(soil_columns.loam(5), 3.6, 1.56, 0.04)
     saturation = jnp.array([0.15, 0.3, 0.6, 0.9, 0.999])
     out, storage = flow(saturation, 3.0, soil=soil)
-    fixed = exchange.Parameters(jnp.ones(5)), soil, jnp.full(5, THICKNESS), jnp.full(5, YIELD)
+    fixed = exchange.Parameters(jnp.ones(5), jnp.zeros(5)), soil, jnp.full(5, THICKNESS), jnp.full(5, YIELD)
     for wrt, slope in ((4, out.saturation_slope), (6, out.storage_slope)):
         total = lambda *a: jnp.sum(exchange.soil_aquifer(*a).flux)  # noqa: E731
         exact = jax.grad(total, argnums=wrt)(*fixed, saturation, jnp.ones(5), storage)
