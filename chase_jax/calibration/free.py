@@ -21,7 +21,7 @@ from chase_jax.physics import runoff
 SUPPORTS = ("cell", "class", "basin", "domain")
 BASEFLOW_FACTOR_RANGE = (1e-4, 1e2)  # 1, beyond which nothing changes any more; see physics/exchange.py
 ROUGHNESS_RANGE = (0.01, 0.3)  # s m-1/3, from smooth canals to floodplains with dense brush; chow1959
-BYPASS_RANGE = (0.0, 0.9)  # 1
+BYPASS_RANGE = (0.0, 1.0)  # 1
 DEPTH_RANGE = (0.05, 2.5)  # m, of the soil
 THRESHOLD_RANGE = (0.0, 0.8)  # 1, of the filling
 # Factors reach as far as what they multiply is uncertain: stomata and leaves by a few times, conductivities by orders
