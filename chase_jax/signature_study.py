@@ -24,7 +24,7 @@ import threadpoolctl
 
 from chase_jax import config
 from chase_jax.checks import InputError, require
-from chase_jax.io import domain_store, gauge_store, predictor_store, store
+from chase_jax.io import domain_store, gauge_store, map_store, predictor_store, store
 from chase_jax.signatures import attributes, maps, storage, validation
 from chase_jax.signatures.attributes import Basins, Limits
 from chase_jax.signatures.regressors import REGRESSORS, Design, Fitted
@@ -290,14 +290,20 @@ def _finish(
     if settings.domain.path:
         weights = {target: look["permutation"].to_numpy() for target, look in looks.items()}
         areas = {target: maps.applicability(data, weight) for target, weight in weights.items()}
-        _write_maps(folder, data, chosen, forests, areas, settings, tell)
+        separated = {"baseflow_index": _interval(table)}
+        _write_maps(folder, data, chosen, forests, areas, separated, settings, tell)
         if settings.gauges.path:
-            _write_maps_without(folder, data, found, validation.best(scores), settings, design, tell)
+            _write_maps_without(folder, data, found, validation.best(scores), separated, settings, design, tell)
     else:
         tell("maps.nc: not written; domain.path names no file with predictors")
     _write_table(scores, folder / SCORES)  # last: a folder with scores is complete
     shown = scores.assign(best=scores["best"].map({True: "best", False: ""}))
     return f"{shown.to_string(index=False, float_format=lambda v: f'{v:.4g}')}\nstudy: {folder}"
+
+
+def _interval(table: pd.DataFrame) -> int:
+    """Days of the interval by which base flow was separated in the middle one of the basins learned from."""
+    return int(table.loc[table["kept"], "interval_days"].quantile(0.5, interpolation="lower"))
 
 
 def final_models(
@@ -327,16 +333,20 @@ def _write_maps(
     chosen: Mapping[str, Fitted],
     forests: Mapping[str, Fitted],
     areas: Mapping[str, maps.Applicability],
+    separated: Mapping[str, int],
     settings: config.Signatures,
     tell: Tell,
 ) -> None:
-    """Write maps.nc."""
+    """Write maps.nc; maps of `separated` tell the days of their interval."""
     begun = time.perf_counter()
     with predictor_store.opened(str(settings.domain.path), data.columns) as source:
         found = maps.predict_grid(chosen, forests, areas, source.read, source.shape)
         facts = {target: f"{REGRESSORS[model.regressor]} trained on {len(data.gauge_id)} basins, {data.digest()[:12]}"
                  for target, model in chosen.items()}  # fmt: skip
-        store.write_dataset(predictor_store.signature_maps(source.grid, found, facts), folder / MAPS, "Signatures")
+        dataset = predictor_store.signature_maps(source.grid, found, facts)
+        for target in chosen.keys() & separated.keys():
+            dataset[target].attrs[map_store.INTERVAL] = separated[target]
+        store.write_dataset(dataset, folder / MAPS, "Signatures")
     tell(f"maps.nc: {found[next(iter(chosen))].size} cells in {time.perf_counter() - begun:.0f} s")
 
 
@@ -345,6 +355,7 @@ def _write_maps_without(
     data: Learning,
     results: Sequence[Mapping[str, Any]],
     best: Mapping[str, str],
+    separated: Mapping[str, int],
     settings: config.Signatures,
     design: Design,
     tell: Tell,
@@ -378,6 +389,8 @@ def _write_maps_without(
             values = np.full(domain.cells, np.nan)
             values[upstream] = by_name[best[target]].predict(block[upstream])
             dataset[target] = domain_store.map_of(domain.grid, values)
+            if target in separated:
+                dataset[target].attrs[map_store.INTERVAL] = separated[target]
             mean = attributes.basin_means(values, np.asarray(domain.cell_area), domain.drainage, np.array([cell]))[0]
             rows.append({"gauge_id": identifier, "target": target, "observed": data.targets[target].iloc[site],
                          "aggregated": mean, "area_km2": float(domain.drainage.upstream_area[cell]) / 1e6})  # fmt: skip

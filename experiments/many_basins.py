@@ -40,8 +40,8 @@ def prepare(folder: pathlib.Path, raw: pathlib.Path) -> dict[str, str]:
     return {f"{name.split('.')[0]}.path": str(folder / name) for name in names}
 
 
-def predict(folder: pathlib.Path, data: pathlib.Path, raw: pathlib.Path) -> tuple[pathlib.Path, int]:
-    """Maps of the signatures, each catchment predicted by models without it, and the usual interval of the index."""
+def predict(folder: pathlib.Path, data: pathlib.Path, raw: pathlib.Path) -> pathlib.Path:
+    """Maps of the signatures, each catchment predicted by models without it."""
     start, end = PERIODS["calibration"]
     words = [f"domain.path={data}/domain.nc", f"gauges.path={data}/gauges.csv", f"output.directory={folder}"]
     words += ["recipe=camels_us", f"period.start={start}", f"period.end={end}"]
@@ -51,14 +51,13 @@ def predict(folder: pathlib.Path, data: pathlib.Path, raw: pathlib.Path) -> tupl
     best = validation.best(pd.read_csv(folder / signature_study.SCORES))
     maps = domain_store.frame(domain.grid)
     for target in best:
-        whole = np.full(domain.grid.shape, np.nan)
+        whole, stated = np.full(domain.grid.shape, np.nan), {}
         for file in sorted((folder / signature_study.LEFT_OUT).glob("*.nc")):
             with xr.open_dataset(file) as one:
-                whole = np.where(np.isfinite(one[target].values), one[target].values, whole)
-        maps[target] = domain_store.map_of(domain.grid, domain.grid.pack(whole))
+                whole, stated = np.where(np.isfinite(one[target]), one[target], whole), one[target].attrs
+        maps[target] = domain_store.map_of(domain.grid, domain.grid.pack(whole)).assign_attrs(stated)
     store.write_dataset(maps, folder / "maps_of_others.nc", "Signatures predicted without the catchment itself")
-    table = pd.read_csv(folder / signature_study.SIGNATURES)
-    return folder / "maps_of_others.nc", int(table.loc[table["kept"], "interval_days"].median())
+    return folder / "maps_of_others.nc"
 
 
 def simulate(folder: pathlib.Path, inputs: dict[str, str], span: tuple[str, str], parameters: str) -> pd.DataFrame:
@@ -107,10 +106,10 @@ def main(words: list[str]) -> pd.DataFrame:
     """
     raw = pathlib.Path(os.environ["CHASE_DATA"])
     inputs = prepare(FOLDER / "data", raw)
-    maps, interval = predict(FOLDER / "signatures", FOLDER / "data", raw)
+    maps = predict(FOLDER / "signatures", FOLDER / "data", raw)
     start, end = PERIODS["calibration"]
     given = [f"{key}={value}" for key, value in inputs.items() if key in ("domain.path", "forcing.path")]
-    given += [f"maps.path={maps}", f"maps.interval_days={interval}", f"period.start={start}", f"period.end={end}"]
+    given += [f"maps.path={maps}", f"period.start={start}", f"period.end={end}"]
     target = FOLDER / f"calibration_{'_'.join(words).replace('=', '_') or 'default'}"
     given += [f"period.warmup_start={RUN_IN}", f"fit.spinup_cycles={2 * CYCLES}", f"output.directory={target}"]
     given += ["resume=true", *words]

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -50,15 +51,29 @@ def inputs(resolution: float) -> dict[str, str]:
     return {f"{name.split('.')[0]}.path": str(folder / name) for name in names}
 
 
-def discharge(name: str, resolution: float, parameters: dict[str, float]) -> tuple[pd.Series, pd.Series]:
-    """Simulated and observed discharge of a run, made if it is not there."""
-    values = {**inputs(resolution), **PERIOD, "precision": "mixed", "output.directory": str(FOLDER / name)}
-    values |= {f"parameters.{key}": f"{value:.8g}" for key, value in parameters.items()}
+def scores(
+    folder: pathlib.Path, resolution: float, parameters: Mapping[str, float | str], labels: Mapping[str, float | str]
+) -> list[dict[str, float | str]]:
+    """Scores by part of the record of a run, made if it is not there.
+
+    Args:
+        folder: Folder of the run.
+        resolution: Width of the cells, m.
+        parameters: Parameters and factors by name, or their file as `path`.
+        labels: What stands before the scores.
+    """
+    values = {**inputs(resolution), **PERIOD, "precision": "mixed", "output.directory": str(folder)}
+    values |= {f"parameters.{key}": f"{value:.8g}" if key != "path" else value for key, value in parameters.items()}
     settings = config.compose({}, words=[f"{key}={value}" for key, value in values.items()])
-    settings.resume = (FOLDER / name).exists()
+    settings.resume = folder.exists()
     simulated = workflows.simulate(settings).discharge.isel(gauge=0).to_series()
-    with xr.open_dataset(values["observations.path"]) as observed:
-        return simulated, observed.discharge.isel(gauge=0).to_series().reindex(simulated.index)
+    with xr.open_dataset(values["observations.path"]) as file:
+        observed = file.discharge.isel(gauge=0).to_series().reindex(simulated.index)
+    rows = []
+    for part, days in PARTS.items():
+        pair = simulated.loc[days].to_numpy(), observed.loc[days].to_numpy()
+        rows.append({**labels, "part": part} | {name: float(np.asarray(one(*pair))) for name, one in SCORES.items()})
+    return rows
 
 
 def fit(name: str, resolution: float, begin: dict[str, float], words: list[str]) -> dict[str, float]:
@@ -102,11 +117,8 @@ def main(words: list[str]) -> pd.DataFrame:
     rows = []
     for resolution, sets in runs.items():
         for name, parameters in sets.items():
-            simulated, observed = discharge(f"{name.replace(' ', '_')}_{resolution:g}m", resolution, parameters)
-            for part, days in PARTS.items():
-                pair = simulated.loc[days].to_numpy(), observed.loc[days].to_numpy()
-                scores = {label: float(np.asarray(score(*pair))) for label, score in SCORES.items()}
-                rows.append({"cells, m": resolution, "parameters": name, "part": part, **scores})
+            folder = FOLDER / f"{name.replace(' ', '_')}_{resolution:g}m"
+            rows += scores(folder, resolution, parameters, {"cells, m": resolution, "parameters": name})
     table = pd.DataFrame(rows)
     table.to_csv(FOLDER / "scores.csv", index=False, float_format="%.5g")
     return table

@@ -222,6 +222,11 @@ def mapped(tmp_path):
     return [f"domain.path={tmp_path / 'domain.nc'}", f"gauges.path={tmp_path / 'gauges.csv'}"]
 
 
+def interval_of_kept(folder):
+    table = pd.read_csv(folder / "signatures.csv")
+    return sorted(table.interval_days[table.kept])[(table.kept.sum() - 1) // 2]
+
+
 def test_maps_and_maps_without_a_gauge(given, mapped, tmp_path):
     folder = tmp_path / "study"
     assert study(*given, *mapped, f"output.directory={folder}") == 0
@@ -232,12 +237,15 @@ def test_maps_and_maps_without_a_gauge(given, mapped, tmp_path):
             assert found[name].attrs["units"] == found[f"{name}_low"].attrs["units"] == unit
             assert set(np.unique(found[f"{name}_applicable"].values)) <= {0.0, 1.0}
         assert found["baseflow_index"].values.max() <= 1.0
+        assert found["baseflow_index"].attrs["interval_days"] == interval_of_kept(folder)
+        assert "interval_days" not in found["runoff_depth"].attrs
         assert "crs" in found
         everywhere = found["runoff_depth"].values
     means = {}
     for identifier, rows in (("g00", slice(None)), ("g01", slice(0, 2))):
         with xr.open_dataset(folder / "maps_without" / f"{identifier}.nc") as part:
             values = part["runoff_depth"].values
+            assert part["baseflow_index"].attrs["interval_days"] == interval_of_kept(folder)
         inside = np.zeros((4, 4), bool)
         inside[rows] = True
         np.testing.assert_array_equal(np.isfinite(values), inside)
