@@ -12,7 +12,6 @@ from chase_jax import (
     calibrate_fields,
     calibrate_folds,
     calibrate_rivers,
-    config,
     workflows,
 )
 from chase_jax.checks import require
@@ -61,6 +60,7 @@ def one(settings: Any) -> str:
         workflows.listening() as asked,
     ):
         if folder.finished:
+            folder.require_same(workflows.decisive(settings))
             return f"{folder.path}: is finished"
         jobs = {"hydrograph": calibrate_rivers.run, "discharge": calibrate_discharge.run}
         job = jobs.get(settings.target)
@@ -71,8 +71,7 @@ def one(settings: Any) -> str:
         given = workflows.inputs(settings, folder)
         facts = workflows.facts(settings, given)
         if job is not None:
-            folder.begin(facts, config.dump(settings))
-            return job(settings, folder, given, asked)
+            return job(settings, folder, facts, given, asked)
         names = calibrate_case.NAMES[settings.target]
         maps, stated = map_store.read_maps(settings.maps.path, given.domain.grid, names)
         interval = settings.maps.interval_days or stated or 0
@@ -88,7 +87,6 @@ def one(settings: Any) -> str:
         )
         calibrate_case.parameters_of(settings)  # refused before anything is written
         facts |= {"input.maps": store.sha256(store.local_path(settings.maps.path, "maps.path"))}
-        folder.begin(facts, config.dump(settings))
         fields = settings.method == "gradient" and settings.variant != "newton"
         study = calibrate_fields.run if fields else calibrate_cells.run
-        return study(settings, folder, given, maps, interval, asked)
+        return study(settings, folder, facts, given, maps, interval, asked)

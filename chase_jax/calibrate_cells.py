@@ -34,6 +34,7 @@ CORRECTIONS = 3  # most trials of the coupled model between renewed stores
 def run(
     settings: Any,
     folder: run_folder.RunFolder,
+    facts: dict[str, Any],
     given: build.Inputs,
     maps: dict[str, np.ndarray],
     interval: int,
@@ -43,7 +44,8 @@ def run(
 
     Args:
         settings: A checked :class:`chase_jax.config.Calibrate`.
-        folder: The open run folder, begun.
+        folder: The open run folder; begun once nothing is left to refuse.
+        facts: What decides the results, by :func:`chase_jax.workflows.facts` and more.
         given: The inputs.
         maps: (cell,) maps by name.
         interval: Interval of the separation of base flow, days.
@@ -56,7 +58,7 @@ def run(
         InputError: If no cell has a target.
         Stopped: If the process is asked to stop; trials that are done are kept.
     """
-    return _Job(Case(settings, folder, given, maps, interval), asked).run()
+    return _Job(Case(settings, folder, facts, given, maps, interval), asked).run()
 
 
 class _Job:

@@ -13,7 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from chase_jax import build, workflows
+from chase_jax import build, config, workflows
 from chase_jax.calibration import free, hydrographs, routing
 from chase_jax.calibration.free import Free
 from chase_jax.checks import require
@@ -31,12 +31,15 @@ Search = hydrographs.Simulator | hydrographs.TwoWidths
 SCORES = {"nse": metrics.nse, "kge": metrics.kge, "pcc": metrics.pcc, "pbias": metrics.pbias}
 
 
-def run(settings: Any, folder: run_folder.RunFolder, given: build.Inputs, asked: list[str]) -> str:
+def run(
+    settings: Any, folder: run_folder.RunFolder, facts: dict[str, Any], given: build.Inputs, asked: list[str]
+) -> str:
     """Find parameters and write them.
 
     Args:
         settings: A checked :class:`chase_jax.config.Calibrate`.
-        folder: The open run folder, begun.
+        folder: The open run folder; begun once nothing is left to refuse.
+        facts: What decides the results, by :func:`chase_jax.workflows.facts` and more.
         given: The inputs.
         asked: Names of signals that came.
 
@@ -64,6 +67,9 @@ def run(settings: Any, folder: run_folder.RunFolder, given: build.Inputs, asked:
         f"{days[0]} to {days[1]}; choose another period or fit.share.",
     )
     wide = _wide_inputs(settings, folder, [gauges.gauge_id[k] for k in used]) if settings.fit.coarse else None
+    if wide is not None:
+        facts = facts | {f"coarse.{name}": content for name, content in build.fingerprints(wide[2]).items()}
+    folder.begin(facts, config.dump(settings))
     narrow, judge = _simulators(settings, folder, given, gauges.cell[used], fitted, START)
     search: Search = narrow
     if wide is not None:

@@ -31,6 +31,7 @@ TEN_TO_NINETY = 2.5631  # 1, standard deviations between the quantiles of 10 and
 def run(
     settings: Any,
     folder: run_folder.RunFolder,
+    facts: dict[str, Any],
     given: build.Inputs,
     maps: dict[str, np.ndarray],
     interval: int,
@@ -40,7 +41,8 @@ def run(
 
     Args:
         settings: A checked :class:`chase_jax.config.Calibrate`.
-        folder: The open run folder, begun.
+        folder: The open run folder; begun once nothing is left to refuse.
+        facts: What decides the results, by :func:`chase_jax.workflows.facts` and more.
         given: The inputs.
         maps: (cell,) maps by name.
         interval: Interval of the separation of base flow, days.
@@ -53,7 +55,7 @@ def run(
         InputError: If no cell has a target.
         Stopped: If the process is asked to stop; steps that are done are kept.
     """
-    case = Case(settings, folder, given, maps, interval)
+    case = Case(settings, folder, facts, given, maps, interval)
     s, model = settings.fit, case.model
     sought = case.open  # also where the maps have a hole: neighbors or attributes tell what is there
     parameters = case.free(sought)

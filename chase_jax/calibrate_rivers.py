@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chase_jax import build, workflows
+from chase_jax import build, config, workflows
 from chase_jax.calibration import free, regionalize, roughness, routing
 from chase_jax.checks import require
 from chase_jax.evaluation import metrics
@@ -29,12 +29,15 @@ FLUXES = ["runoff", "precipitation", "open_water_evaporation"]
 LEAST_RECORD = 30  # days with an observation that a half of the record must have
 
 
-def run(settings: Any, folder: run_folder.RunFolder, given: build.Inputs, asked: list[str]) -> str:
+def run(
+    settings: Any, folder: run_folder.RunFolder, facts: dict[str, Any], given: build.Inputs, asked: list[str]
+) -> str:
     """Find roughness and write it.
 
     Args:
         settings: A checked :class:`chase_jax.config.Calibrate`.
-        folder: The open run folder, begun.
+        folder: The open run folder; begun once nothing is left to refuse.
+        facts: What decides the results, by :func:`chase_jax.workflows.facts` and more.
         given: The inputs.
         asked: Names of signals that came.
 
@@ -64,6 +67,7 @@ def run(settings: Any, folder: run_folder.RunFolder, given: build.Inputs, asked:
 
     program = build.program(_with_daily(settings), given)
     model: Chase = program.model  # type: ignore[attr-defined]
+    folder.begin(facts, config.dump(settings))
     like = {
         "volume": np.zeros(model.domain.cells),
         "inflow": np.zeros((given.forcing.dates.size, model.domain.cells)),

@@ -72,6 +72,7 @@ def run(settings: config.Config) -> pathlib.Path:
         listening() as asked,
     ):
         if folder.finished:
+            folder.require_same(decisive(settings))
             return folder.path
         given = inputs(settings, folder)
         if settings.forcing.scan and not folder.chunks:
@@ -112,8 +113,12 @@ def inputs(settings: config.Config, folder: run_folder.RunFolder) -> build.Input
 
 def facts(settings: config.Config, given: build.Inputs) -> dict[str, Any]:
     """What decides the results of a run: the keys that do, and the content of its inputs."""
-    decisive = {key: value for key, value in config.flat(settings).items() if key not in NOT_RESULTS}
-    return decisive | build.fingerprints(given)
+    return decisive(settings) | build.fingerprints(given)
+
+
+def decisive(settings: config.Config) -> dict[str, Any]:
+    """The keys that decide the results of a run, flat."""
+    return {key: value for key, value in config.flat(settings).items() if key not in NOT_RESULTS}
 
 
 def stop_if_asked(asked: list[str], folder: run_folder.RunFolder, where: str) -> None:

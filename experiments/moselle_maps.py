@@ -81,9 +81,8 @@ def measured(given: dict[str, str]) -> dict[str, float]:
     return {"runoff_depth": baseflow.runoff_depth(flow), "baseflow_index": baseflow.baseflow_index(flow, slow)}
 
 
-def calibrated(name: str, method: str, width: float, words: list[str]) -> pathlib.Path:
+def calibrated(folder: pathlib.Path, name: str, method: str, width: float, words: list[str]) -> pathlib.Path:
     """Parameters that meet a set of maps, and then roughness that follows the discharge of the years of the fit."""
-    folder = FOLDER / f"{name}_{method}_{width:g}m"
     given = moselle_discharge.inputs(width)
     cells = {key: given[key] for key in ("domain.path", "forcing.path")}
     cells |= {**PERIODS[name], "maps.path": str(maps_of(name, width)), "output.directory": str(folder / "cells")}
@@ -110,9 +109,11 @@ def main(words: list[str]) -> pd.DataFrame:
     rest, width = [word for word in words if word.split("=")[0] not in own], float(own["cells"])
     rows = moselle_discharge.scores(FOLDER / f"default_{width:g}m", width, {}, {"parameters": "default"})
     for name, method in itertools.product(own["sets"].split(","), own["methods"].split(",")):
-        found = calibrated(name, method, width, rest)
-        folder = FOLDER / f"{name}_{method}_{width:g}m" / "run"
-        rows += moselle_discharge.scores(folder, width, {"path": str(found)}, {"parameters": f"{name}, {method}"})
+        folder = FOLDER / "_".join([name, method, f"{width:g}m", *rest]).replace("=", "_")
+        found = calibrated(folder, name, method, width, rest)
+        rows += moselle_discharge.scores(
+            folder / "run", width, {"path": str(found)}, {"parameters": f"{name}, {method}"}
+        )
     table = pd.DataFrame(rows)
     store.write_text(table.to_csv(index=False, float_format="%.5g"), FOLDER / f"scores_{width:g}m.csv")
     return table

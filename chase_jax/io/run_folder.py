@@ -61,12 +61,24 @@ class RunFolder:
         """
         if self._replaced:
             _clear(self.path, self._replaced, kept=set(self.manifest["files"]))
-        if self.chunks:
+        if self.manifest["configuration"]:
             _require_same(self.manifest["configuration"], configuration, self.path)
         self.manifest["configuration"] = configuration
         store.write_text(text, self.path / CONFIG)
         self.note(CONFIG)
         self.commit()
+
+    def require_same(self, keys: dict[str, Any]) -> None:
+        """Require keys of the configuration to be those the run began with, its inputs aside.
+
+        Args:
+            keys: Flat, as JSON values.
+
+        Raises:
+            InputError: If one differs.
+        """
+        before = self.manifest["configuration"]
+        _require_same({key: before.get(key) for key in keys}, keys, self.path)
 
     def log(self, text: str) -> None:
         """Add a line to run.log."""

@@ -209,7 +209,7 @@ def test_wrong_input_is_refused_in_one_line(tmp_path, capsys, edit, words, told)
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
-    assert not (tmp_path / "run" / "parameters.nc").exists()
+    assert not (tmp_path / "run").exists()
 
 
 class Alone(StandIn):

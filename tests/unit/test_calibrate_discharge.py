@@ -82,7 +82,8 @@ def test_a_killed_search_ends_with_the_same_numbers(tmp_path, words, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         cli.main(["calibrate", *words, "output.overwrite=true"])
     monkeypatch.setattr(calibrate_discharge._Trials, "_record", record)
-    damaged = tmp_path / "run" / "trials" / "00001.nc"
+    assert cli.main(["calibrate", *words, "gauges.path=null", "output.overwrite=true"]) == 2
+    damaged = tmp_path / "run" / "trials" / "00001.nc"  # what is refused has taken nothing away
     damaged.write_bytes(damaged.read_bytes()[:200])
     assert cli.main(["calibrate", *words, "resume=true"]) == 0
     assert (tmp_path / "run" / "parameters.csv").read_bytes() == whole
@@ -98,11 +99,12 @@ def test_a_killed_search_ends_with_the_same_numbers(tmp_path, words, monkeypatch
         (["observations.path=null"], "observations.path is empty"),
     ],
 )
-def test_what_cannot_be_fitted_is_refused_in_one_line(words, capsys, more, told):
+def test_what_cannot_be_fitted_is_refused_in_one_line(tmp_path, words, capsys, more, told):
     assert cli.main(["calibrate", *words, *more]) == 2
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_derivatives_that_are_no_numbers_end_the_search_in_one_line(words, monkeypatch, capsys):
@@ -145,6 +147,20 @@ def test_derivatives_of_wider_cells_lead_to_the_parameters_of_narrow_ones(tmp_pa
     table = pd.read_csv(tmp_path / "run" / "parameters.csv").set_index("parameter")
     for name, hidden in hidden_parameters():
         np.testing.assert_allclose(table.loc[name, "after"], hidden, rtol=1e-3)
+
+
+def test_a_search_does_not_go_on_with_wider_cells_that_changed(words, wide, monkeypatch, capsys):
+    def killed(self, *given):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(calibrate_discharge._Trials, "_record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            cli.main(["calibrate", *words, f"fit.coarse={wide}"])
+    lines = (wide / "gauges.csv").read_text().replace("Upper", "Uppermost")
+    (wide / "gauges.csv").write_text(lines)
+    assert cli.main(["calibrate", *words, f"fit.coarse={wide}", "resume=true"]) == 2
+    assert "another configuration: coarse.input.gauges" in capsys.readouterr().err
 
 
 def test_wider_cells_without_a_gauge_or_a_file_are_refused_in_one_line(words, wide, capsys, monkeypatch):

@@ -80,7 +80,7 @@ def test_hidden_roughness_is_found_and_told(tmp_path, words, capsys, method):
     assert float(rows["up"]["from_other_basins"]) == pytest.approx(float(rows["low"]["manning_roughness"]), rel=1e-5)
 
 
-def test_a_stopped_search_goes_on_from_the_stored_inflow(tmp_path, words, monkeypatch):
+def test_a_stopped_search_goes_on_from_the_stored_inflow(tmp_path, words, monkeypatch, capsys):
     def never(*given):
         raise KeyboardInterrupt
 
@@ -89,6 +89,8 @@ def test_a_stopped_search_goes_on_from_the_stored_inflow(tmp_path, words, monkey
         cli.main(["calibrate", *words])
     monkeypatch.undo()
     kept = (tmp_path / "run" / "trials" / "inflow.nc").read_bytes()
+    assert cli.main(["calibrate", *words, "resume=true", "parameters.dcor=0.7"]) == 2  # whose inflow is another
+    assert "parameters.dcor (None -> 0.7)" in capsys.readouterr().err
     runs = []
 
     def again(program, given, settings):
@@ -109,8 +111,9 @@ def test_a_stopped_search_goes_on_from_the_stored_inflow(tmp_path, words, monkey
         (["observations.path=null"], "observations.path is empty"),
     ],
 )
-def test_missing_records_are_refused_in_one_line(words, capsys, more, told):
+def test_missing_records_are_refused_in_one_line(tmp_path, words, capsys, more, told):
     assert cli.main(["calibrate", *words, *more]) == 2
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()

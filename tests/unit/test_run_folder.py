@@ -75,6 +75,16 @@ def test_other_configuration_does_not_resume(tmp_path):
         folder.begin({"a": 2}, "")
 
 
+def test_a_finished_run_is_that_of_its_own_keys(tmp_path):
+    with run_folder.opened(tmp_path / "run") as folder:
+        folder.begin({"a": 1, "input.domain": "x"}, "")
+        folder.finish("done")
+    with run_folder.opened(tmp_path / "run", resume=True) as folder:
+        folder.require_same({"a": 1})
+        with pytest.raises(InputError, match=r"a \(1 -> 2\)"):
+            folder.require_same({"a": 2})
+
+
 def test_damaged_restart_goes_back_by_one_and_two_are_kept(tmp_path):
     with run_folder.opened(tmp_path / "run") as folder:
         folder.begin({}, "")
