@@ -80,11 +80,11 @@ class Adjoint:
         value, pushed = jax.value_and_grad(lambda flow: target(targets.signatures(flow, self._interval)))(series)
         by_state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), kept[-1][2])
         by_unknown, day = jnp.zeros_like(unknowns), series.shape[0]
-        for span, k, before in reversed(kept):
-            weather, count = span.read(k)
+        for number, k, before in reversed(kept):
+            weather, count = self._spans[number].read(k)
             length = weather.day_of_year.shape[0]
             part = jnp.zeros((length, self.model.domain.cells))
-            if span is self._spans[-1]:
+            if number == len(self._spans) - 1:  # the period, whose weather may be that of the run-in too
                 part = part.at[:count].set(pushed[day - count : day])
                 day -= count
             along, by_state = self._back(
@@ -93,14 +93,14 @@ class Adjoint:
             by_unknown = by_unknown + along
         return Gradient(value, by_unknown, found)
 
-    def _forward(self, unknowns: jax.Array, state: State) -> tuple[jax.Array, list[tuple[Span, int, State]]]:
-        """Daily runoff (day, cell) of the period, and the stores before each chunk of each span."""
+    def _forward(self, unknowns: jax.Array, state: State) -> tuple[jax.Array, list[tuple[int, int, State]]]:
+        """Daily runoff (day, cell) of the period, and the stores before each chunk of each span, by its number."""
         kept, series = [], list[jax.Array]()
-        for span in self._spans:
+        for number, span in enumerate(self._spans):
             series = []
             for k in range(span.chunks):
                 weather, count = span.read(k)
-                kept.append((span, k, jax.tree.map(np.asarray, state)))
+                kept.append((number, k, jax.tree.map(np.asarray, state)))
                 state, flow = self._forth(self.model, unknowns, state, weather, jnp.asarray(count, jnp.int32))
                 series.append(flow[:count])
         return jnp.concatenate(series), kept

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -31,6 +33,62 @@ def test_one_tangent_a_parameter_is_the_derivative_of_every_cell(tmp_path, capsy
         assert float(row[2]) > 0.0, row
         assert float(row[3]) < 1e-4, row
     assert lines[5].startswith("0 of 16 cells have a derivative that is no number")
+
+
+class Rain(eqx.Module):
+    """Weather of a reservoir (day, cell)."""
+
+    day_of_year: jax.Array
+    depth: jax.Array
+
+
+class Place(eqx.Module):
+    """As much of a domain as a reservoir needs."""
+
+    cells: int = eqx.field(static=True)
+
+
+class Model(eqx.Module):
+    """As much of a model."""
+
+    domain: Place
+
+
+class Reservoirs(adjoint.Adjoint):
+    """Cells that let go a share of what they hold each day; the share is the unknown."""
+
+    def _advance(self, model, unknowns, state, weather, count):
+        def day(held, given):
+            number, rain = given
+            flow = jax.nn.sigmoid(unknowns[0]) * (held + rain)
+            live = number < count
+            return jnp.where(live, held + rain - flow, held), jnp.where(live, flow, 0.0)
+
+        return jax.lax.scan(day, state, (jnp.arange(weather.depth.shape[0]), weather.depth))
+
+
+@pytest.mark.parametrize("days", [(25, 25), (12, 25), (None, 25)], ids=["the period itself", "a run-in", "none"])
+def test_reverse_mode_goes_through_run_in_and_period(days):
+    """Also where the weather of the period is that of the run-in, one and the same object."""
+    draw, chunk, cells = np.random.default_rng(0), 10, 3
+
+    def span(number):
+        rain = np.concatenate([draw.exponential(1e-4, (number, cells)), np.zeros((chunk, cells))])
+        read = lambda day, count: Rain(jnp.arange(chunk), jnp.asarray(rain[day : day + chunk]))  # noqa: E731
+        return trial.spans(read, number, chunk)
+
+    period = span(days[1])
+    run_in = None if days[0] is None else period if days[0] == days[1] else span(days[0])
+    back = Reservoirs(Model(Place(cells)), (), run_in, period, 5)
+    goal = jnp.asarray([[900.0, 1500.0, 2000.0], [0.5, 0.4, 0.3]])
+    misfit = learning.Misfit(goal, jnp.full((2, cells), 0.1), ("runoff_depth", "baseflow_index"))
+    unknowns, state = jnp.asarray(draw.uniform(-1.0, 1.0, (1, cells))), jnp.asarray(draw.exponential(1e-3, cells))
+    found = back.gradient(unknowns, state, misfit)
+    value = lambda u: float(misfit(back.run(u, state)))  # noqa: E731
+    for cell in range(cells):
+        step = jnp.zeros((1, cells)).at[0, cell].set(1e-6)
+        apart = (value(unknowns + step) - value(unknowns - step)) / 2e-6
+        np.testing.assert_allclose(found.by_unknown[0, cell], apart, rtol=1e-5)
 
 
 @pytest.mark.slow
