@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from chase_jax import build, config, workflows
+from chase_jax import build, workflows
 from chase_jax.calibration import cellwise, columns, free, trial
 from chase_jax.calibration.cellwise import Fit, Goal
 from chase_jax.calibration.free import Free
@@ -42,7 +42,7 @@ class Case:
 
     Attributes:
         settings: A checked :class:`chase_jax.config.Calibrate`.
-        folder: The open run folder, begun.
+        folder: The open run folder.
         given: The inputs.
         maps: (cell,) maps by name, NaN where they have no value.
         interval: Interval of the separation of base flow, days.
@@ -57,7 +57,6 @@ class Case:
         self,
         settings: Any,
         folder: run_folder.RunFolder,
-        facts: dict[str, Any],
         given: build.Inputs,
         maps: dict[str, np.ndarray],
         interval: int,
@@ -73,7 +72,6 @@ class Case:
             f"{settings.maps.path}: holds no target in any of the {self.open.size} cells that may be calibrated; "
             "give a map that covers the domain.",
         )
-        folder.begin(facts, config.dump(settings))
         self.goal = Goal(np.stack([maps[name][self.cells] for name in self.names]), self.names)
 
     def free(self, cells: np.ndarray | None) -> list[Free]:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chase_jax import build, workflows
+from chase_jax import build, config, workflows
 from chase_jax.calibrate_case import Case, scores
 from chase_jax.calibration import alternating, cellwise, columns, partial
 from chase_jax.calibration.cellwise import Fit
@@ -58,7 +58,9 @@ def run(
         InputError: If no cell has a target.
         Stopped: If the process is asked to stop; trials that are done are kept.
     """
-    return _Job(Case(settings, folder, facts, given, maps, interval), asked).run()
+    case = Case(settings, folder, given, maps, interval)
+    folder.begin(facts, config.dump(settings))
+    return _Job(case, asked).run()
 
 
 class _Job:

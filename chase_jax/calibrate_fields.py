@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chase_jax import build, workflows
+from chase_jax import build, config, workflows
 from chase_jax.calibrate_case import Case, scores
 from chase_jax.calibration import cellwise, learning
 from chase_jax.calibration.adjoint import COST, Adjoint
@@ -55,7 +55,7 @@ def run(
         InputError: If no cell has a target.
         Stopped: If the process is asked to stop; steps that are done are kept.
     """
-    case = Case(settings, folder, facts, given, maps, interval)
+    case = Case(settings, folder, given, maps, interval)
     s, model = settings.fit, case.model
     sought = case.open  # also where the maps have a hole: neighbors or attributes tell what is there
     parameters = case.free(sought)
@@ -68,6 +68,7 @@ def run(
     goal = np.full((len(case.names), model.domain.cells), np.nan)
     goal[:, case.cells] = case.goal.values
     misfit = Misfit(jnp.asarray(goal), jnp.asarray(_spread(case, goal)), case.names)
+    folder.begin(facts, config.dump(settings))
     run_in, period = case.spans(None)
     adjoint = Adjoint(model, parameters, run_in, period, interval)
     simulator = Simulator(model, parameters, run_in, period, interval, s.cycles)

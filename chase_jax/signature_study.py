@@ -290,10 +290,10 @@ def _finish(
     if settings.domain.path:
         weights = {target: look["permutation"].to_numpy() for target, look in looks.items()}
         areas = {target: maps.applicability(data, weight) for target, weight in weights.items()}
-        separated = {"baseflow_index": _interval(table)}
-        _write_maps(folder, data, chosen, forests, areas, separated, settings, tell)
+        interval = _interval(table)
+        _write_maps(folder, data, chosen, forests, areas, interval, settings, tell)
         if settings.gauges.path:
-            _write_maps_without(folder, data, found, validation.best(scores), separated, settings, design, tell)
+            _write_maps_without(folder, data, found, validation.best(scores), interval, settings, design, tell)
     else:
         tell("maps.nc: not written; domain.path names no file with predictors")
     _write_table(scores, folder / SCORES)  # last: a folder with scores is complete
@@ -333,19 +333,18 @@ def _write_maps(
     chosen: Mapping[str, Fitted],
     forests: Mapping[str, Fitted],
     areas: Mapping[str, maps.Applicability],
-    separated: Mapping[str, int],
+    interval: int,
     settings: config.Signatures,
     tell: Tell,
 ) -> None:
-    """Write maps.nc; maps of `separated` tell the days of their interval."""
+    """Write maps.nc; that of the baseflow index tells the days of its interval."""
     begun = time.perf_counter()
     with predictor_store.opened(str(settings.domain.path), data.columns) as source:
         found = maps.predict_grid(chosen, forests, areas, source.read, source.shape)
         facts = {target: f"{REGRESSORS[model.regressor]} trained on {len(data.gauge_id)} basins, {data.digest()[:12]}"
                  for target, model in chosen.items()}  # fmt: skip
         dataset = predictor_store.signature_maps(source.grid, found, facts)
-        for target in chosen.keys() & separated.keys():
-            dataset[target].attrs[map_store.INTERVAL] = separated[target]
+        dataset["baseflow_index"].attrs[map_store.INTERVAL] = interval
         store.write_dataset(dataset, folder / MAPS, "Signatures")
     tell(f"maps.nc: {found[next(iter(chosen))].size} cells in {time.perf_counter() - begun:.0f} s")
 
@@ -355,7 +354,7 @@ def _write_maps_without(
     data: Learning,
     results: Sequence[Mapping[str, Any]],
     best: Mapping[str, str],
-    separated: Mapping[str, int],
+    interval: int,
     settings: config.Signatures,
     design: Design,
     tell: Tell,
@@ -389,11 +388,10 @@ def _write_maps_without(
             values = np.full(domain.cells, np.nan)
             values[upstream] = by_name[best[target]].predict(block[upstream])
             dataset[target] = domain_store.map_of(domain.grid, values)
-            if target in separated:
-                dataset[target].attrs[map_store.INTERVAL] = separated[target]
             mean = attributes.basin_means(values, np.asarray(domain.cell_area), domain.drainage, np.array([cell]))[0]
             rows.append({"gauge_id": identifier, "target": target, "observed": data.targets[target].iloc[site],
                          "aggregated": mean, "area_km2": float(domain.drainage.upstream_area[cell]) / 1e6})  # fmt: skip
+        dataset["baseflow_index"].attrs[map_store.INTERVAL] = interval
         store.write_dataset(dataset, folder / LEFT_OUT / f"{_file_name(identifier)}.nc", f"Without gauge {identifier}")
     if rows:
         _write_table(pd.DataFrame(rows), folder / AGGREGATED)

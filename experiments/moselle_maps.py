@@ -14,35 +14,34 @@ are those of `chase calibrate` with maps.
 from __future__ import annotations
 
 import itertools
-import os
 import pathlib
 import sys
 
 import moselle_discharge
 import numpy as np
 import pandas as pd
+import signature_maps
 import xarray as xr
 
 from chase_jax import calibrate, config, signature_study
+from chase_jax.constants import SECONDS_PER_DAY, WATER_DENSITY
 from chase_jax.io import domain_store, store
 from chase_jax.signatures import baseflow
-from data_prep import camels_us, moselle
+from data_prep import moselle
 
 FOLDER = pathlib.Path("runs/moselle_maps")
 SIGNATURES = ("runoff_depth", "baseflow_index")
 FITTED = {"period.start": "1990-01-01", "period.end": "1991-12-31", "period.warmup_start": "1989-01-01"}
 WHOLE = moselle_discharge.PERIOD
 PERIODS = {"camels": WHOLE, "gauge": FITTED, "halved": FITTED}  # a mean of decades, and that of two years
-DAY, MILLIMETRES = 86_400.0, 1e3  # s; per m
 
 
 def learned() -> pathlib.Path:
     """Maps in cells of 1 km from basins of the United States, made if they are not there."""
     folder = FOLDER / "signatures"
-    keys = ["recipe=camels_us", f"domain.path={moselle_discharge.inputs(moselle.RESOLUTION)['domain.path']}"]
-    settings = config.check(config.compose({"resume": True}, "signatures", [*keys, f"output.directory={folder}"]))
-    raw = pathlib.Path(os.environ["CHASE_DATA"])
-    print(signature_study.run(settings, camels_us.basins(raw, print), print))  # type: ignore[arg-type]
+    if not (folder / signature_study.SCORES).exists():
+        place = moselle_discharge.inputs(moselle.RESOLUTION)["domain.path"]
+        signature_maps.main([f"domain.path={place}", f"output.directory={folder}"])
     return folder / signature_study.MAPS
 
 
@@ -77,7 +76,7 @@ def measured(given: dict[str, str]) -> dict[str, float]:
     area = float(pd.read_csv(given["gauges.path"])["area_km2"].iloc[0]) * 1e6
     with xr.open_dataset(given["observations.path"]) as observed:
         days = slice(FITTED["period.start"], FITTED["period.end"])
-        flow = observed.discharge.isel(gauge=0).sel(time=days).values * (DAY / area * MILLIMETRES)
+        flow = observed.discharge.isel(gauge=0).sel(time=days).values * (SECONDS_PER_DAY * WATER_DENSITY / area)
     slow = baseflow.sliding_interval(flow, baseflow.interval(area))
     return {"runoff_depth": baseflow.runoff_depth(flow), "baseflow_index": baseflow.baseflow_index(flow, slow)}
 
