@@ -67,6 +67,19 @@ def test_it_finds_parameters_also_where_the_map_has_a_hole(tmp_path, capsys, var
     assert float(rows[-1]["target"]) < 0.01 * float(rows[0]["target"]) + 1e-3
 
 
+def test_quantiles_of_another_shape_are_refused_before_anything_is_written(tmp_path, capsys):
+    def monthly(data):
+        for part in ("low", "high"):
+            data[f"runoff_depth_{part}"] = data["runoff_depth"].expand_dims(month=12)
+        return data
+
+    assert cli.main(["calibrate", *maps(tmp_path, monthly), "variant=field"]) == 2
+    error = capsys.readouterr().err
+    assert "runoff_depth_low" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_adam_goes_on_from_where_it_was_killed_and_ends_the_same(tmp_path, monkeypatch):
     words = [*maps(tmp_path), "variant=field", "fit.optimiser=adam", "fit.trials=12"]
     began = Back.calls
