@@ -1,4 +1,4 @@
-"""The job of `chase calibrate target=discharge`: any parameters of the whole model from discharge at gauges.
+"""The job of `chase calibrate target=discharge`: any parameters of the whole model from what was measured at gauges.
 
 Every trial is a run of the whole model from the same stores, through the run-in and the part of the period that is
 fitted. It is written before the next begins, so that a job that was stopped or killed ends with the same numbers.
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chase_jax import build, config, workflows
-from chase_jax.calibration import free, hydrographs, routing
+from chase_jax.calibration import free, hydrographs, losses, routing
 from chase_jax.calibration.free import Free
 from chase_jax.checks import require
 from chase_jax.evaluation import metrics
@@ -22,6 +22,8 @@ from chase_jax.io import gauge_store, parameter_store, restart, run_folder, stor
 from chase_jax.model import adjustable
 from chase_jax.model.chase import Chase
 from chase_jax.model.containers import State
+from chase_jax.model.lake_record import LakeRecord
+from chase_jax.signatures import baseflow
 
 PARAMETERS, FITTED, TABLE, TRIALS = "parameters.nc", "parameters.csv", "discharge.csv", "trials.csv"
 START, WIDE_START = "restart/start.nc", "restart/start_coarse.nc"
@@ -29,6 +31,34 @@ COARSE = {"domain": "domain.nc", "forcing": "forcing.nc", "gauges": "gauges.csv"
 LEAST_RECORD = 30  # days with an observation that each part of the record must have
 Search = hydrographs.Simulator | hydrographs.TwoWidths
 SCORES = {"nse": metrics.nse, "kge": metrics.kge, "pcc": metrics.pcc, "pbias": metrics.pbias}
+OF_LEVELS = ("nse", "pcc")  # the others ask where a level counts from
+SUPPORTS = ("domain", "basin", "vegetation_class")
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What was measured, at the places that have enough of it.
+
+    Attributes:
+        names: (place,) identifiers of the gauges with discharge, then of those in a lake with levels.
+        cells: (gauge,) cells of the former.
+        lakes: (lake,) numbers of the lakes.
+        series: (day, place) discharge, m3 s-1, then levels, m, NaN where missing.
+        of_place: (place,) weights, 1.
+        area: (gauge,) drainage areas, m2.
+    """
+
+    names: tuple[str, ...]
+    cells: np.ndarray
+    lakes: tuple[int, ...]
+    series: np.ndarray
+    of_place: np.ndarray
+    area: np.ndarray
+
+    @property
+    def levels_from(self) -> int:
+        """Place of the first level."""
+        return self.cells.size
 
 
 def run(
@@ -50,76 +80,164 @@ def run(
         InputError: If no gauge has a record, or a parameter is not known.
         Stopped: If the process is asked to stop; trials that are done are kept.
     """
-    gauges, names = given.gauges, settings.fit.parameters
+    names = [name.partition(":")[0] for name in settings.fit.parameters]
     allowed = (*adjustable.VALUES, *adjustable.FACTORS)
     unknown = ", ".join(name for name in names if name not in allowed) or "none"
     known = bool(names) and unknown == "none"
     require(known, f"fit.parameters: {unknown}; allowed are {', '.join(allowed)}.")
-    require(bool(gauges.gauge_id), "gauges.path is empty; target=discharge needs gauges.")
-    require("observations" in given.paths, "observations.path is empty; target=discharge needs observed discharge.")
-    days = settings.period.start, settings.period.end
-    observed = gauge_store.read_observations(given.paths["observations"], gauges, *days).values.T
-    fitted = round(settings.fit.share * len(observed))
-    used = np.flatnonzero(np.isfinite(observed[:fitted]).sum(axis=0) >= LEAST_RECORD)
-    require(
-        used.size > 0,
-        f"{given.paths['observations']}: no gauge has {LEAST_RECORD} days of discharge in the first {fitted} days of "
-        f"{days[0]} to {days[1]}; choose another period or fit.share.",
-    )
-    wide = _wide_inputs(settings, folder, [gauges.gauge_id[k] for k in used]) if settings.fit.coarse else None
+    for name in settings.fit.parameters:
+        _support(settings, name)
+    weights = _weights(settings)
+    fitted = round(settings.fit.share * _days(settings))
+    record = _record(settings, given, weights, fitted)
+    wide = _wide_inputs(settings, folder, record) if settings.fit.coarse else None
     if wide is not None:
         facts = facts | {f"coarse.{name}": content for name, content in build.fingerprints(wide[2]).items()}
     folder.begin(facts, config.dump(settings))
-    narrow, judge = _simulators(settings, folder, given, gauges.cell[used], fitted, START)
+    narrow, judge = _simulators(settings, folder, given, record.cells, record.lakes, fitted, START)
     search: Search = narrow
     if wide is not None:
         search = hydrographs.TwoWidths(narrow, _simulators(*wide, fitted, WIDE_START)[0])
-    goal = hydrographs.Goal(observed[:fitted, used], settings.fit.flow, search.encode(), settings.fit.prior)
+    seen = record.series[:fitted]
+    goal = hydrographs.Goal(
+        seen[:, : record.levels_from], settings.fit.flow, search.encode(), settings.fit.prior, weights,
+        seen[:, record.levels_from :], record.of_place, np.array([baseflow.interval(area) for area in record.area]),
+    )  # fmt: skip
     log = _Trials(folder, search, goal, asked)
     found, covariance = hydrographs.fit(log.run, goal, settings.fit.trials)
 
-    flows = {"before": judge.run(search.encode()), "after": judge.run(found)}
-    rows = []
-    for column, number in enumerate(used):
-        row: dict[str, Any] = {"gauge_id": gauges.gauge_id[number]}
-        for label, part_of in (("fitted", slice(0, fitted)), ("later", slice(fitted, None))):
-            seen = observed[part_of, number]
-            enough = np.isfinite(seen).sum() >= LEAST_RECORD
-            for when, flow in flows.items():
-                for name, score in SCORES.items():
-                    row[f"{name}_{when}_{label}"] = float(score(flow[part_of, column], seen)) if enough else np.nan
-        rows.append(row)
+    made = {"before": judge.run(search.encode()), "after": judge.run(found)}
+    rows = _scores(record, made, fitted)
     store.write_text(tables.text(rows, digits=6), folder.path / TABLE)
     _write(folder, settings, given, search, found, covariance)
     store.write_text(tables.text([chunk["row"] for chunk in folder.chunks]), folder.path / TRIALS)
     folder.note(PARAMETERS, FITTED, TABLE, TRIALS)
-    told = [
-        f"{row['gauge_id']}: NSE {row['nse_before_fitted']:.3f} -> {row['nse_after_fitted']:.3f}, KGE "
-        f"{row['kge_before_fitted']:.3f} -> {row['kge_after_fitted']:.3f} in the days fitted; NSE "
-        f"{row['nse_before_later']:.3f} -> {row['nse_after_later']:.3f}, KGE {row['kge_before_later']:.3f} -> "
-        f"{row['kge_after_later']:.3f} later"
-        for row in rows
-    ]
+    told = []
+    for row in rows:
+        shown = ("nse", "kge") if row["variable"] == "discharge" else OF_LEVELS
+        parts = [
+            ", ".join(f"{n.upper()} {row[f'{n}_before_{label}']:.3f} -> {row[f'{n}_after_{label}']:.3f}" for n in shown)
+            for label in ("fitted", "later")
+        ]
+        what = "" if row["variable"] == "discharge" else ", lake level"
+        told.append(f"{row['gauge_id']}{what}: {parts[0]} in the days fitted; {parts[1]} later")
     told.append(f"{len(folder.chunks)} runs, {sum(c['row']['derivatives'] for c in folder.chunks)} with derivatives")
     folder.finish(*told)
     return "\n".join([*told, f"parameters: {folder.path / PARAMETERS}"])
 
 
+def _weights(settings: Any) -> dict[str, float]:
+    """The weight of every loss by its name."""
+    names, weights = settings.fit.losses, settings.fit.weights or [1.0] * len(settings.fit.losses)
+    wrong = ", ".join(name for name in names if name not in losses.LOSSES)
+    require(
+        bool(names) and not wrong and len(set(names)) == len(names),
+        f"fit.losses: {wrong or ', '.join(names) or 'none'}; allowed are {', '.join(losses.LOSSES)}, each once.",
+    )
+    require(
+        len(weights) == len(names) and all(weight > 0.0 for weight in weights),
+        f"fit.weights: {', '.join(f'{w:g}' for w in weights)}; give one number above 0 for each of the {len(names)} "
+        "fit.losses, or none.",
+    )
+    return dict(zip(names, weights, strict=True))
+
+
+def _days(settings: Any) -> int:
+    """Days of the period."""
+    first, last = (config.date(settings.period.start, "period.start"), config.date(settings.period.end, "period.end"))
+    return (last - first).days + 1
+
+
+def _record(settings: Any, given: build.Inputs, weights: dict[str, float], fitted: int) -> Record:
+    """What was measured and is compared; refuses what leaves nothing to compare."""
+    gauges, period = given.gauges, (settings.period.start, settings.period.end)
+    require(bool(gauges.gauge_id), "gauges.path is empty; target=discharge needs gauges.")
+    require("observations" in given.paths, "observations.path is empty; target=discharge needs what was observed.")
+    path = given.paths["observations"]
+
+    def enough(variable: str, where: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
+        series = gauge_store.read_observations(path, gauges, *period, variable).values.T
+        used = np.flatnonzero(where & (np.isfinite(series[:fitted]).sum(axis=0) >= LEAST_RECORD))
+        require(
+            used.size > 0,
+            f"{path}: no gauge{what} has {LEAST_RECORD} days of {variable} in the first {fitted} days of {period[0]} "
+            f"to {period[1]}; choose another period or fit.share.",
+        )
+        return used, series[:, used]
+
+    used, flow = np.zeros(0, int), np.zeros((_days(settings), 0))
+    lakes, levels = used, flow
+    if set(weights) - {losses.LAKE_LEVEL}:
+        used, flow = enough("discharge", gauges.weight > 0.0, "")
+    number = np.asarray(given.domain.lake_index)[gauges.cell]
+    if losses.LAKE_LEVEL in weights:
+        patches = LakeRecord(given.domain).numbers
+        there = np.isin(number, patches) & (gauges.weight > 0.0)
+        lakes, levels = enough("lake_level", there, " in a lake that is solved as a patch")
+    area = np.where(np.isfinite(gauges.area), gauges.area, np.asarray(given.domain.drainage.upstream_area)[gauges.cell])
+    both = np.concatenate([used, lakes])
+    return Record(
+        names=tuple(gauges.gauge_id[k] for k in both),
+        cells=gauges.cell[used],
+        lakes=tuple(int(n) for n in number[lakes]),
+        series=np.concatenate([flow, levels], axis=1),
+        of_place=gauges.weight[both],
+        area=area[used],
+    )
+
+
+def _scores(record: Record, made: dict[str, np.ndarray], fitted: int) -> list[dict[str, Any]]:
+    """Scores of every place, before and after, in the days that were fitted and later.
+
+    Args:
+        record: What was measured.
+        made: (day, place) simulated series before and after.
+        fitted: Days that were fitted.
+    """
+    rows = []
+    for place, name in enumerate(record.names):
+        level = place >= record.levels_from
+        row: dict[str, Any] = {"gauge_id": name, "variable": "lake_level" if level else "discharge"}
+        for label, part_of in (("fitted", slice(0, fitted)), ("later", slice(fitted, None))):
+            seen = record.series[part_of, place]
+            enough = np.isfinite(seen).sum() >= LEAST_RECORD
+            for when, series in made.items():
+                for kind, score in SCORES.items():
+                    told = enough and (kind in OF_LEVELS or not level)
+                    row[f"{kind}_{when}_{label}"] = float(score(series[part_of, place], seen)) if told else np.nan
+        rows.append(row)
+    return rows
+
+
+def _support(settings: Any, name: str) -> str:
+    """Over what a parameter of fit.parameters is uniform. Argument: NAME or NAME:SUPPORT."""
+    support = name.partition(":")[2] or settings.fit.support
+    require(support in SUPPORTS, f"fit.parameters: {name}; a support is one of {', '.join(SUPPORTS)}.")
+    return support
+
+
 def _sought(settings: Any, model: Chase, cells: np.ndarray) -> dict[str, Free]:
     """The free parameters with their support, by name."""
-    form, support = settings.physics.dcor_form, settings.fit.support
-    group = None
-    if support == "basin":
-        group = routing.basins(model.domain, cells).group
-    elif support == "vegetation_class":
-        group = np.unique(np.asarray(model.domain.vegetation_class), return_inverse=True)[1].astype(np.int32)
-    kind = "class" if support == "vegetation_class" else support
-    at = None if group is None else jnp.asarray(group)
-    return {name: free.named(name, form, kind, at) for name in settings.fit.parameters}
+    form, sought = settings.physics.dcor_form, {}
+    for given in settings.fit.parameters:
+        name, support, group = given.partition(":")[0], _support(settings, given), None
+        if support == "basin":
+            group = routing.basins(model.domain, cells).group
+        elif support == "vegetation_class":
+            group = np.unique(np.asarray(model.domain.vegetation_class), return_inverse=True)[1].astype(np.int32)
+        kind = "class" if support == "vegetation_class" else support
+        sought[name] = free.named(name, form, kind, None if group is None else jnp.asarray(group))
+    return sought
 
 
 def _simulators(
-    settings: Any, folder: run_folder.RunFolder, given: build.Inputs, cells: np.ndarray, days: int, start: str
+    settings: Any,
+    folder: run_folder.RunFolder,
+    given: build.Inputs,
+    cells: np.ndarray,
+    lakes: tuple[int, ...],
+    days: int,
+    start: str,
 ) -> tuple[hydrographs.Simulator, hydrographs.Simulator]:
     """Simulators of the first days of the period and of all of it, both from the stores kept under the name `start`."""
     program = build.program(settings, given)
@@ -127,17 +245,17 @@ def _simulators(
     whole, part = workflows.span(given.forcing), workflows.span(given.forcing, days=days)
     run_in = workflows.span(given.warmup) if given.warmup else None
     cold, sought = workflows.initial_state(settings, program), _sought(settings, model, cells)
-    spin_up = hydrographs.Simulator(model, sought, cells, cold, None, run_in or whole)
+    spin_up = hydrographs.Simulator(model, sought, cells, cold, None, run_in or whole, lakes)
     state = _start(folder, start, spin_up, settings.fit.spinup_cycles)
     return spin_up.over(state, run_in, part), spin_up.over(state, run_in, whole)
 
 
 def _wide_inputs(
-    settings: Any, folder: run_folder.RunFolder, gauges: list[str]
-) -> tuple[Any, run_folder.RunFolder, build.Inputs, np.ndarray]:
-    """What :func:`_simulators` needs of the wider cells: settings, folder, inputs, and the cells of named gauges."""
+    settings: Any, folder: run_folder.RunFolder, record: Record
+) -> tuple[Any, run_folder.RunFolder, build.Inputs, np.ndarray, tuple[int, ...]]:
+    """What :func:`_simulators` needs of the wider cells: settings, folder, inputs, cells of gauges, lakes."""
     require(
-        settings.fit.support != "vegetation_class",
+        all(_support(settings, name) != "vegetation_class" for name in settings.fit.parameters),
         "fit.support is vegetation_class, but wider cells need not have the same classes; leave out fit.coarse, or set "
         "fit.support=domain or basin.",
     )
@@ -148,9 +266,17 @@ def _wide_inputs(
     settings = dataclasses.replace(settings, **changed)
     given = build.inputs(settings, folder.path)
     there = given.gauges.gauge_id
-    missing = ", ".join(name for name in gauges if name not in there)
+    missing = ", ".join(name for name in record.names if name not in there)
     require(not missing, f"{files['gauges']}: has no gauge {missing}; fit.coarse needs every gauge that is fitted.")
-    return settings, folder, given, given.gauges.cell[[there.index(name) for name in gauges]]
+    cells = given.gauges.cell[[there.index(name) for name in record.names]]
+    lakes = tuple(int(n) for n in np.asarray(given.domain.lake_index)[cells[record.levels_from :]])
+    dry = set(lakes) - set(LakeRecord(given.domain).numbers)
+    require(
+        not dry,
+        f"{files['domain']}: a gauge with levels stands in no lake that is solved as a patch there; leave out "
+        "fit.coarse, or mark the lake in lake_patch.",
+    )
+    return settings, folder, given, cells[: record.levels_from], lakes
 
 
 def _start(folder: run_folder.RunFolder, name: str, spin_up: hydrographs.Simulator, cycles: int) -> State:
@@ -170,9 +296,10 @@ class _Trials:
 
     def __init__(self, folder: run_folder.RunFolder, search: Search, goal: hydrographs.Goal, asked: list[str]) -> None:
         self.folder, self.search, self.goal, self.asked, self.number = folder, search, goal, asked, 0
+        self.shape = goal.shape
 
     def run(self, unknowns: np.ndarray, slopes: bool) -> tuple[np.ndarray, np.ndarray | None]:
-        """Discharge of a trial, and its derivatives if they are asked for."""
+        """Series (day, place) of a trial, and their derivatives if they are asked for."""
         name = f"trials/{self.number:05d}.nc"
         found = self._kept(name, unknowns, slopes)
         if found is None:
@@ -186,7 +313,7 @@ class _Trials:
         return found
 
     def _require_numbers(self, slopes: np.ndarray | None) -> None:
-        """End the search where derivatives (unknown, day, gauge) are no numbers: no step leads on from there."""
+        """End the search where derivatives (unknown, day, place) are no numbers: no step leads on from there."""
         if slopes is None:
             return
         parts = np.split(slopes, np.cumsum(self.search.sizes)[:-1])
@@ -200,9 +327,8 @@ class _Trials:
 
     def _like(self, unknowns: np.ndarray, slopes: bool) -> dict[str, np.ndarray]:
         """The content of a trial's file."""
-        shape = self.goal.observed.shape
-        like = {"unknowns": unknowns, "discharge": np.zeros(shape)}
-        return like | ({"slopes": np.zeros((unknowns.size, *shape))} if slopes else {})
+        like = {"unknowns": unknowns, "series": np.zeros(self.shape)}
+        return like | ({"slopes": np.zeros((unknowns.size, *self.shape))} if slopes else {})
 
     def _kept(self, name: str, unknowns: np.ndarray, slopes: bool) -> tuple[np.ndarray, np.ndarray | None] | None:
         """A trial that was run before; None if there is none, and later ones are dropped if it is another."""
@@ -212,16 +338,16 @@ class _Trials:
         if folder.holds(name) and bool(folder.chunks[self.number]["row"]["derivatives"]) == slopes:
             kept = restart.read_restart(folder.path / name, self._like(unknowns, slopes))[0]
             if np.array_equal(kept["unknowns"], unknowns):
-                return np.asarray(kept["discharge"]), np.asarray(kept["slopes"]) if slopes else None
+                return np.asarray(kept["series"]), np.asarray(kept["slopes"]) if slopes else None
         folder.log(f"trial {self.number} is damaged or differs; going back to it")
         del folder.chunks[self.number :]
         return None
 
     def _record(
-        self, name: str, unknowns: np.ndarray, discharge: np.ndarray, slopes: np.ndarray | None, seconds: float
+        self, name: str, unknowns: np.ndarray, series: np.ndarray, slopes: np.ndarray | None, seconds: float
     ) -> None:
         """Write a trial."""
-        content = self._like(unknowns, slopes is not None) | {"discharge": discharge}
+        content = self._like(unknowns, slopes is not None) | {"series": series}
         restart.write_restart(self.folder.path / name, content if slopes is None else content | {"slopes": slopes}, {})
         self.folder.note(name)
         row: dict[str, Any] = {
@@ -229,7 +355,7 @@ class _Trials:
             "derivatives": int(slopes is not None),
             "seconds": round(seconds, 2),
         }
-        row["target"] = float(f"{(self.goal.residuals(discharge, unknowns) ** 2).sum():.6g}")
+        row["target"] = float(f"{(self.goal.residuals(series, unknowns) ** 2).sum():.6g}")
         parts = self.search.split(jnp.asarray(unknowns))
         for label, one, part in zip(self.search.names, self.search.free, parts, strict=True):
             for group, value in enumerate(np.asarray(one.transform.decode(part))):

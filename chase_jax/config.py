@@ -379,7 +379,16 @@ class Fit:
     model: str = key("coupled", "which model judges the result", ("coupled", "columns"))
     parameters: list[str] = key(  # noqa: RUF009  a field, not a shared list
         ["dcor", "baseflow_factor", "manning_roughness", "bed_conductance_factor"],
-        "of target=discharge: what is sought, any of the parameters and factors in the table of variables",
+        "of target=discharge: what is sought, any of the parameters and factors in the table of variables; "
+        "NAME:SUPPORT for one with a support of its own",
+    )
+    losses: list[str] = key(  # noqa: RUF009  a field, not a shared list
+        ["nse"],
+        "of target=discharge: what is made small, at all gauges together: 1 - nse, (1 - kge)^2, 1 - pcc, squares of "
+        "the relative bias (runoff_depth) and of the error of the baseflow_index, 1 - nse of lake_level",
+    )
+    weights: list[float] = key(  # noqa: RUF009  a field, not a shared list
+        [], "of target=discharge: weight of each of fit.losses; empty: 1 each. Column weight of gauges.csv: of a gauge"
     )
     support: str = key(
         "domain",
@@ -618,5 +627,5 @@ def default_of(field: dataclasses.Field[Any]) -> str:
     made = field.default_factory
     value = field.default if made is dataclasses.MISSING else made()
     if isinstance(value, list):
-        return ", ".join(value) or "none"
+        return ", ".join(map(str, value)) or "none"
     return "empty" if value is None else str(value)

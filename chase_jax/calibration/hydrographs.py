@@ -1,24 +1,23 @@
-r"""A few parameters of the whole model against discharge at gauges, by least squares with exact derivatives.
+r"""A few parameters of the whole model against discharge and lake levels, by least squares with exact derivatives.
 
-Errors of transformed flow are divided by the spread of what was observed, so that their squares add up to the sum of
-$1 - \mathrm{NSE}$ over the gauges g. Each unknown u is held near where it began, $u_0$, by a prior of width s:
+What is made small is a sum of losses k over gauges and lakes g, each a sum of squares of residuals
+(:mod:`chase_jax.calibration.losses`); each unknown u is held near where it began, $u_0$, by a prior of width s:
 
-$$ \Phi = \sum_g \frac{1}{n_g \sigma_g^2} \sum_t \left[f(Q_{g,t}) - f(Q^{obs}_{g,t})\right]^2 +
-          w \sum_k \left(\frac{u_k - u_{0,k}}{s}\right)^2 , $$
+$$ \Phi = \sum_k w_k \sum_g w_g \sum_i r_{k,g,i}^2 + w \sum_j \left(\frac{u_j - u_{0,j}}{s}\right)^2 . $$
 
-f the identity, the square root or the logarithm of $Q + 0.01\,\bar Q^{obs}_g$ (pushpalatha2012). Derivatives of every
-day of discharge by every unknown go along with a run in forward mode. Steps are those of
-:mod:`chase_jax.calibration.damped`, the whole domain being one cell with many residuals; derivatives are kept up by
-Broyden's update and computed again where that leads no further.
+Derivatives of every day of discharge by every unknown go along with a run in forward mode, and those of the residuals
+follow from them. Steps are those of :mod:`chase_jax.calibration.damped`, the whole domain being one cell with many
+residuals; derivatives are kept up by Broyden's update and computed again where that leads no further.
 
 Source:
-    levenberg1944, marquardt1963, broyden1965; nash1970 (the skill).
+    levenberg1944, marquardt1963, broyden1965.
 """
 
 from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 
 import equinox as eqx
@@ -26,25 +25,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chase_jax.calibration import damped
+from chase_jax.calibration import damped, losses
 from chase_jax.calibration import free as free_parameters
 from chase_jax.calibration.free import Free
 from chase_jax.calibration.trial import Span
 from chase_jax.checks import require, require_choice
 from chase_jax.model.chase import Chase
 from chase_jax.model.containers import State
+from chase_jax.model.lake_record import LakeRecord
 from chase_jax.numerics.compilation import compiled
 from chase_jax.physics import atmosphere
+from chase_jax.signatures import baseflow
 
-FLOWS = ("flow", "root", "logarithm")
-OFFSET = 0.01  # 1, of the mean observed flow, below which a logarithm feels nothing; pushpalatha2012
 PRIOR_WIDTH = 2.0  # 1, of an unknown: a parameter may well take any value within its bounds
 LEAST_GAIN = 1e-4  # 1, of the target, below which a search ends
 LEAST_STEP = 1e-2  # 1, of an unknown, below which a step that gains nothing ends it
 
 
 class Simulator:
-    """Discharge at gauges under some parameters; compiles once without and once with derivatives."""
+    """Discharge at gauges and levels of lakes under some parameters; compiles once without and once with derivatives.
+
+    What it yields is (day, place): m3 s-1 at every gauge, then m in every lake.
+    """
 
     def __init__(
         self,
@@ -54,6 +56,7 @@ class Simulator:
         start: State,
         run_in: Span | None,
         period: Span,
+        lakes: tuple[int, ...] = (),
     ) -> None:
         """A simulator.
 
@@ -64,7 +67,10 @@ class Simulator:
             start: Stores with which every run begins.
             run_in: Weather before the period, gone through under the parameters tried; None to begin at once.
             period: Weather of the period.
+            lakes: Numbers of the lakes whose level is wanted, solved as patches; a lake may come twice.
         """
+        self._lakes = LakeRecord(model.domain)
+        self._places = np.array([self._lakes.numbers.index(number) for number in lakes], dtype=int)
         self.model, self.names, self.free, self._gauges = model, tuple(free), tuple(free.values()), jnp.asarray(gauges)
         self.start, self._spans = start, [span for span in (run_in, period) if span is not None]
         self.sizes = [one.groups(model.parameters) for one in self.free]
@@ -86,7 +92,7 @@ class Simulator:
         return [part for part in jnp.split(unknowns, np.cumsum(self.sizes)[:-1])]
 
     def run(self, unknowns: np.ndarray) -> np.ndarray:
-        """Daily discharge (day, gauge), m3 s-1. Argument: unknowns (unknown,), 1."""
+        """Daily series (day, place). Argument: unknowns (unknown,), 1."""
         return self._through(unknowns, self.start)[0]
 
     def repeated(self, cycles: int) -> State:
@@ -97,7 +103,7 @@ class Simulator:
         return state
 
     def _through(self, unknowns: np.ndarray, state: State) -> tuple[np.ndarray, State]:
-        """Discharge of the last span, and the stores at its end."""
+        """Series of the last span, and the stores at its end."""
         series: list[np.ndarray] = []
         for span in self._spans:
             series = []
@@ -109,7 +115,7 @@ class Simulator:
         return np.concatenate(series), state
 
     def run_with_slopes(self, unknowns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Daily discharge (day, gauge), m3 s-1, and its derivatives (unknown, day, gauge) by the unknowns.
+        """Daily series (day, place) and their derivatives (unknown, day, place) by the unknowns.
 
         Args:
             unknowns (unknown,): Unknowns, 1.
@@ -130,7 +136,7 @@ class Simulator:
         return np.concatenate(series), np.concatenate(slopes, axis=1)
 
     def _advance(self, model: Chase, unknowns: jax.Array, state: State, weather: atmosphere.Forcing, count: jax.Array):
-        """Stores after the first `count` days of a chunk, and the discharge (day, gauge) of the chunk."""
+        """Stores after the first `count` days of a chunk, and the series (day, place) of the chunk."""
         parameters = free_parameters.decode(self.free, self.split(unknowns), model.parameters)
         tried = eqx.tree_at(lambda m: m.parameters, model, parameters)
         columns = tried.columns()
@@ -139,9 +145,11 @@ class Simulator:
         def day(carry):
             k, state, series = carry
             state, fluxes = tried.step(state, jax.tree.map(lambda leaf: leaf[k], weather), columns)
-            return k + 1, state, series.at[k].set(fluxes.discharge[self._gauges])
+            levels = self._lakes.levels(tried, state)[self._places]
+            return k + 1, state, series.at[k].set(jnp.concatenate([fluxes.discharge[self._gauges], levels]))
 
-        start = (jnp.zeros((), jnp.int32), state, jnp.zeros((length, self._gauges.shape[0])))
+        places = self._gauges.shape[0] + self._places.size
+        start = (jnp.zeros((), jnp.int32), state, jnp.zeros((length, places)))
         _, state, series = jax.lax.while_loop(lambda carry: carry[0] < count, day, start)
         return state, series
 
@@ -187,14 +195,14 @@ class TwoWidths:
         self.encode, self.split = narrow.encode, narrow.split
 
     def run(self, unknowns: np.ndarray) -> np.ndarray:
-        """Daily discharge (day, gauge) in narrow cells, m3 s-1. Argument: unknowns (unknown,), 1."""
+        """Daily series (day, place) in narrow cells. Argument: unknowns (unknown,), 1."""
         key = np.asarray(unknowns).tobytes()
         if key not in self._known:
             self._known[key] = self._narrow.run(unknowns)
         return self._known[key]
 
     def run_with_slopes(self, unknowns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The same, and derivatives (unknown, day, gauge) of the discharge in wide cells by the unknowns.
+        """The same, and derivatives (unknown, day, place) of the series in wide cells by the unknowns.
 
         Args:
             unknowns (unknown,): Unknowns, 1.
@@ -204,66 +212,96 @@ class TwoWidths:
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """Observed discharge and how it is compared.
+    """Observed series and how they are compared.
 
     Attributes:
         observed: (day, gauge) discharge, m3 s-1, NaN where missing or not to be used.
-        kind: What is compared, one of `FLOWS`.
+        kind: How flow is compared, one of `losses.FLOWS`.
         start: (unknown,) unknowns around which the prior lies, 1.
         prior: Weight of the prior, 1.
+        weights: Weight of each loss by its name, one of `losses.LOSSES`, 1.
+        levels: (day, lake) observed levels, m, NaN where missing; None without lakes.
+        of_place: (place,) weight of every gauge, then of every lake, 1; None for equal weights.
+        interval_days: (gauge,) intervals of the separation of base flow, days; None where no index is compared.
     """
 
     observed: np.ndarray
     kind: str
     start: np.ndarray
     prior: float
+    weights: Mapping[str, float] = dataclasses.field(default_factory=lambda: {"nse": 1.0})
+    levels: np.ndarray | None = None
+    of_place: np.ndarray | None = None
+    interval_days: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        require_choice(self.kind, "kind", FLOWS)
-        there = np.isfinite(self.observed).sum(axis=0)
-        require(bool((there > 1).all()), "Argument `observed` must have values at every gauge, but has not.")
+        require_choice(self.kind, "kind", losses.FLOWS)
+        for name in self.weights:
+            require_choice(name, "weights", losses.LOSSES)
+        for label, series in (("observed", self.observed), ("levels", self.levels)):
+            if series is not None and series.size:
+                there = np.isfinite(series).sum(axis=0)
+                require(bool((there > 1).all()), f"Argument `{label}` must have values at every place, but has not.")
+                flat = np.flatnonzero(np.nanmin(series, axis=0) == np.nanmax(series, axis=0))
+                require(
+                    not flat.size,
+                    f"Argument `{label}` must vary, but is the same on every day at place {flat[:1]}; nothing can be "
+                    "learned from it.",
+                )
 
-    def residuals(self, discharge: np.ndarray, unknowns: np.ndarray) -> np.ndarray:
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Days and places."""
+        days, gauges = self.observed.shape
+        return days, gauges + (0 if self.levels is None else self.levels.shape[1])
+
+    def residuals(self, series: np.ndarray, unknowns: np.ndarray) -> np.ndarray:
         """Residuals (residual,), 1, whose squares add up to the target.
 
         Args:
-            discharge (day, gauge): Simulated discharge, m3 s-1.
+            series (day, place): Simulated discharge, m3 s-1, and levels, m.
             unknowns (unknown,): Unknowns that made it, 1.
         """
-        known = np.isfinite(self.observed)
-        error = self._transformed(discharge) - self._transformed(self.observed)
-        weight = 1.0 / (np.sqrt(known.sum(axis=0)) * np.nanstd(self._transformed(self.observed), axis=0))
-        flow = (error * weight)[known]
-        return np.concatenate([flow, np.sqrt(self.prior) * (unknowns - self.start) / PRIOR_WIDTH])
+        held = np.sqrt(self.prior) * (unknowns - self.start) / PRIOR_WIDTH
+        return np.concatenate([np.asarray(self._compared(jnp.asarray(series))), held])
 
-    def jacobian(self, discharge: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    def jacobian(self, series: np.ndarray, slopes: np.ndarray) -> np.ndarray:
         """Derivatives (residual, unknown) of the residuals.
 
         Args:
-            discharge (day, gauge): Simulated discharge, m3 s-1.
-            slopes (unknown, day, gauge): Its derivatives.
+            series (day, place): Simulated series.
+            slopes (unknown, day, place): Their derivatives.
         """
-        known = np.isfinite(self.observed)
-        weight = 1.0 / (np.sqrt(known.sum(axis=0)) * np.nanstd(self._transformed(self.observed), axis=0))
-        flow = (slopes * self._slope(discharge) * weight)[:, known].T
-        count = slopes.shape[0]
-        return np.concatenate([flow, np.sqrt(self.prior) / PRIOR_WIDTH * np.eye(count)])
+        by_unknown = self._slopes(jnp.asarray(series), jnp.asarray(slopes))
+        held = np.sqrt(self.prior) / PRIOR_WIDTH * np.eye(slopes.shape[0])
+        return np.concatenate([np.asarray(by_unknown).T, held])
 
-    def _shift(self) -> np.ndarray:
-        return OFFSET * np.nanmean(self.observed, axis=0)
+    @functools.cached_property
+    def _compared(self) -> Callable[[jax.Array], jax.Array]:
+        return jax.jit(self._residuals)
 
-    def _transformed(self, flow: np.ndarray) -> np.ndarray:
-        if self.kind == "flow":
-            return flow
-        shifted = np.maximum(flow, 0.0) + self._shift()  # a reversed river counts as a dry one
-        return np.sqrt(shifted) if self.kind == "root" else np.log(shifted)
+    @functools.cached_property
+    def _slopes(self) -> Callable[[jax.Array, jax.Array], jax.Array]:
+        def along(series: jax.Array, slope: jax.Array) -> jax.Array:
+            return jax.jvp(self._residuals, (series,), (slope,))[1]
 
-    def _slope(self, flow: np.ndarray) -> np.ndarray:
-        if self.kind == "flow":
-            return np.ones_like(flow)
-        shifted = np.maximum(flow, 0.0) + self._shift()
-        rising = flow > 0.0
-        return rising * (0.5 / np.sqrt(shifted) if self.kind == "root" else 1.0 / shifted)
+        return jax.jit(jax.vmap(along, in_axes=(None, 0)))
+
+    def _residuals(self, series: jax.Array) -> jax.Array:
+        """Those of all losses (residual,), 1, but of the prior."""
+        gauges = self.observed.shape[1]
+        of_place = np.ones(series.shape[1]) if self.of_place is None else self.of_place
+        days = np.full(gauges, baseflow.SHORTEST) if self.interval_days is None else self.interval_days
+        parts = []
+        for name, weight in self.weights.items():
+            if name == losses.LAKE_LEVEL:
+                assert self.levels is not None  # noqa: S101  whoever asks for levels gives them
+                here, observed = slice(gauges, None), self.levels
+            else:
+                here, observed = slice(0, gauges), self.observed
+            found, there = losses.residuals(name, series[:, here], observed, self.kind, days)
+            parts.append((found * np.sqrt(weight * of_place[here]))[there])
+        return jnp.concatenate(parts)
 
 
 Run = Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray | None]]
@@ -273,19 +311,20 @@ def fit(run: Run, goal: Goal, trials: int) -> tuple[np.ndarray, np.ndarray]:
     """Seek the unknowns with the smallest target.
 
     Args:
-        run: Runs the model with unknowns (unknown,): discharge (day, gauge), and its derivatives if they are asked for.
+        run: Runs the model with unknowns (unknown,): series (day, place), and their derivatives if they are asked for.
         goal: The target.
         trials: Most runs.
 
     Returns:
         The best unknowns (unknown,), 1, and their covariance (unknown, unknown) if the errors of all days were
-        independent, which those of flow are not: it tells parameters apart, but is too small.
+        independent, which those of flow are not: it tells parameters apart, but is too small. NaN where losses of
+        whole series leave fewer residuals than unknowns.
     """
 
     def with_slopes(unknowns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        discharge, slopes = run(unknowns, True)
+        series, slopes = run(unknowns, True)
         assert slopes is not None  # noqa: S101  asked for
-        return goal.residuals(discharge, unknowns), goal.jacobian(discharge, slopes)
+        return goal.residuals(series, unknowns), goal.jacobian(series, slopes)
 
     best = np.clip(goal.start, -damped.LIMIT, damped.LIMIT)
     residuals, jacobian = with_slopes(best)
@@ -311,5 +350,6 @@ def fit(run: Run, goal: Goal, trials: int) -> tuple[np.ndarray, np.ndarray]:
             spent, exact, damping = spent + 1, True, np.array([damped.FIRST_DAMPING])
         elif gained > 0.0:
             exact = False
-    variance = (residuals**2).sum() / max(residuals.size - 2 * best.size, 1)  # the prior's residuals are no data
+    left = residuals.size - 2 * best.size  # the prior's residuals are no data
+    variance = (residuals**2).sum() / left if left > 0 else np.nan
     return best, variance * np.linalg.pinv(jacobian.T @ jacobian)

@@ -28,6 +28,7 @@ class Gauges:
         y: (gauge,) northings, m.
         area: (gauge,) published drainage areas, m2, NaN where unknown.
         cell: (gauge,) packed cells of the domain.
+        weight: (gauge,) weights among the gauges that are fitted together, 1.
     """
 
     gauge_id: tuple[str, ...]
@@ -36,18 +37,20 @@ class Gauges:
     y: np.ndarray
     area: np.ndarray
     cell: np.ndarray
+    weight: np.ndarray
 
 
 def no_gauges() -> Gauges:
     """A table without a gauge."""
-    return Gauges((), (), np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int32))
+    return Gauges((), (), np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int32), np.zeros(0))
 
 
 def read_gauges(path: str | os.PathLike[str], grid: Grid) -> Gauges:
     """Read gauges.csv and find the cell of every gauge.
 
     Args:
-        path: A text file with the columns gauge_id, x, y, area_km2, name; lon, lat may stand for x, y.
+        path: A text file with the columns gauge_id, x, y, area_km2, name, and weight if gauges that are fitted together
+            do not count alike; lon, lat may stand for x, y.
         grid: The grid of the domain.
 
     Raises:
@@ -72,7 +75,10 @@ def read_gauges(path: str | os.PathLike[str], grid: Grid) -> Gauges:
             "move it onto an active cell or remove the line."
         )
     names = tuple(table["name"].str.strip()) if "name" in table else ("",) * len(table)
-    return Gauges(tuple(identifiers), names, x, y, area, cell)
+    weight = _numbers(table, "weight", line, optional=True)
+    for i in np.flatnonzero(weight < 0.0):
+        raise InputError(f"{line[i]}: weight is {weight[i]:g}; it must be at least 0; correct it or leave it empty.")
+    return Gauges(tuple(identifiers), names, x, y, area, cell, np.where(np.isfinite(weight), weight, 1.0))
 
 
 def _table(file: pathlib.Path) -> pd.DataFrame:

@@ -63,7 +63,7 @@ def read(
     x, y = simulated.x.values, simulated.y.values
     cell = np.array([domain.grid.cell_at(*place) for place in zip(x, y, strict=True)], dtype=np.int32)
     identifiers, names = (tuple(map(str, simulated[key].values)) for key in ("gauge_id", "gauge_name"))
-    gauges = Gauges(identifiers, names, x, y, simulated.gauge_area.values, cell)
+    gauges = Gauges(identifiers, names, x, y, simulated.gauge_area.values, cell, np.ones(cell.size))
     first, last = (str(day) for day in simulated.time.values[[0, -1]].astype("datetime64[D]"))
     observed = gauge_store.read_observations(file, gauges, first, last).to_dataset(name="discharge")
     levels = None

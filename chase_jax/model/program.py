@@ -19,6 +19,7 @@ from chase_jax.model import budget, defaults, equilibrium, initial, land, surfac
 from chase_jax.model.adjustable import adjusted
 from chase_jax.model.chase import Chase
 from chase_jax.model.containers import Fluxes, Solvers, State
+from chase_jax.model.lake_record import LakeRecord
 from chase_jax.numerics.compilation import compiled
 from chase_jax.physics import atmosphere, soil_hydraulics, soil_water
 from chase_jax.physics import snow as snow_process
@@ -110,11 +111,8 @@ class Program:
         self.model, self.report = model, report
         self._gauges = jnp.asarray(gauge_cell, dtype=jnp.int32)
         self._grids, self._daily = grids, daily
-        index = np.asarray(model.domain.lakes.lake_index)
-        numbers = np.unique(index[index > 0])
-        self.lakes = tuple(int(n) for n in numbers)
-        self._lake_of_cell = jnp.asarray(np.searchsorted(numbers, index) if numbers.size else index * 0)
-        self._of_lake = jnp.asarray(np.isin(index, numbers))
+        self._lakes = LakeRecord(model.domain)
+        self.lakes = self._lakes.numbers
         self._compiled = compiled(self._advance, donate="none")
 
     def initial_state(self) -> State:
@@ -202,30 +200,7 @@ class Program:
 
     def _series(self, model: Chase, state: State, fluxes: Fluxes) -> dict[str, jax.Array]:
         """What is kept of every day."""
-        d = model.domain
-        lakes, count = d.lakes, len(self.lakes)
-        depth = surface_water.depth(model.parameters.channel, model.geometry, state.water)[lakes.cell]
-        level = (d.surface_altitude - d.bed_depth)[lakes.cell] + depth
-        wet = jnp.where(self._of_lake, lakes.area * depth / (depth + 1e-3), 0.0)
-
-        def per_lake(values: jax.Array, position: jax.Array) -> jax.Array:
-            member = self._of_lake[position]
-            return jnp.zeros(count).at[self._lake_of_cell[position]].add(jnp.where(member, values, 0.0), mode="drop")
-
-        every = jnp.arange(lakes.cell.shape[0])
-        area = per_lake(wet, every)
-        across = fluxes.discharge[lakes.mouth_tail]
-        into = jnp.where(lakes.inward, across, -across)
-        series = {"discharge": fluxes.discharge[self._gauges]}
-        if count:
-            series |= {
-                "lake_level": per_lake(wet * level, every) / jnp.maximum(area, 1.0),
-                "lake_area": area,
-                "lake_inflow": per_lake(jnp.maximum(into, 0.0), lakes.mouth_lake),
-                "lake_outflow": per_lake(jnp.maximum(-into, 0.0), lakes.mouth_lake),
-            }
-        else:
-            series |= {name: jnp.zeros(0) for name in ("lake_level", "lake_area", "lake_inflow", "lake_outflow")}
+        series = {"discharge": fluxes.discharge[self._gauges]} | self._lakes.series(model, state, fluxes)
         return series | {f"map_{name}": v for name, v in maps(model, state, fluxes, self._daily).items()}
 
     def means(self, totals: Any) -> dict[str, np.ndarray]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import skies
 import twin_case
+import valley
 import xarray as xr
 
 from chase_jax.calibration import free, hydrographs, trial
@@ -12,7 +16,9 @@ from chase_jax.io import domain_store, forcing_store, store
 from chase_jax.model import adjustable
 from chase_jax.model.chase import Chase
 from chase_jax.model.initial import initial_state
+from chase_jax.model.lake_record import LakeRecord
 
+LAKE_STEPS = (1e-2, 1e-3, 1e-4)
 STEPS = (1e-3, 1e-4, 1e-5)  # of an unknown; the best one counts
 
 
@@ -49,3 +55,34 @@ def test_discharge_by_every_parameter_and_factor(tmp_path):
             up, down = (simulator.run(at + sign * step * direction) for sign in (1.0, -1.0))
             off.append(np.abs((up - down) / (2.0 * step) - slopes[row]).max() / size)
         assert min(off) < 1e-4, (name, off)
+
+
+@pytest.mark.slow
+def test_level_of_a_lake_is_that_of_the_run_and_its_derivative_that_of_differences():
+    place = valley.valley()
+    model, start = Chase.default(place), initial_state(Chase.default(place))
+    days = [skies.random_forcing(seed, place.cells, day_of_year=120 + seed) for seed in range(4)]
+    weather = jax.tree.map(lambda *leaves: jnp.stack(leaves), *days)
+    lake = int(np.asarray(place.lake_index).max())
+    mouth = int(np.flatnonzero(np.asarray(place.lake_index) == lake)[-1])
+    sought = {name: free.named(name, support="domain") for name in ("manning_roughness", "dcor")}
+    span = trial.Span(lambda k: (weather, len(days)), 1, len(days))
+    simulator = hydrographs.Simulator(model, sought, np.array([mouth]), start, None, span, (lake, lake))
+    at = simulator.encode()
+    series, slopes = simulator.run_with_slopes(at)
+
+    record, state, levels, flow = LakeRecord(place), start, [], []
+    assert record.numbers == (lake,)
+    for today in days:
+        state, fluxes = model.step(state, today)
+        levels.append(float(record.series(model, state, fluxes)["lake_level"][0]))
+        flow.append(float(fluxes.discharge[mouth]))
+    np.testing.assert_allclose(series, np.column_stack([flow, levels, levels]), rtol=1e-9)
+    assert np.ptp(levels) > 1e-3
+    for row, direction in enumerate(np.eye(2)):
+        size, off = np.abs(slopes[row]).max(axis=0), []
+        assert (size > 0.0).all()
+        for step in LAKE_STEPS:
+            up, down = (simulator.run(at + sign * step * direction) for sign in (1.0, -1.0))
+            off.append((np.abs((up - down) / (2.0 * step) - slopes[row]).max(axis=0) / size).max())
+        assert min(off) < 1e-5, (row, off)

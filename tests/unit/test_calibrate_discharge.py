@@ -67,6 +67,90 @@ def test_hidden_parameters_are_found_judged_and_written(tmp_path, words, capsys)
     assert trials["target"].min() < 1e-6 < trials["target"].iloc[0]
 
 
+@pytest.mark.parametrize("losses", [["kge"], ["kge", "baseflow_index", "runoff_depth"], ["nse", "pcc"]])
+def test_other_losses_lead_to_the_same_parameters(tmp_path, words, losses):
+    assert cli.main(["calibrate", *words, f"fit.losses=[{','.join(losses)}]"]) == 0
+    table = pd.read_csv(tmp_path / "run" / "parameters.csv").set_index("parameter")
+    for name, hidden in hidden_parameters():
+        np.testing.assert_allclose(table.loc[name, "after"], hidden, rtol=2e-3)
+
+
+def test_a_gauge_of_weight_zero_takes_no_part(tmp_path, words):
+    lines = (tmp_path / "gauges.csv").read_text().splitlines()
+    (tmp_path / "gauges.csv").write_text(
+        "\n".join([f"{lines[0]},weight", f"{lines[1]},0", *(f"{x}," for x in lines[2:])])
+    )
+    assert cli.main(["calibrate", *words]) == 0
+    assert list(pd.read_csv(tmp_path / "run" / "discharge.csv").gauge_id) == ["low"]
+    (tmp_path / "gauges.csv").write_text("\n".join([f"{lines[0]},weight", *(f"{line},-2" for line in lines[1:])]))
+    assert cli.main(["calibrate", *words, "output.overwrite=true"]) == 2
+
+
+def test_supports_may_differ_among_the_parameters(tmp_path, words, monkeypatch):
+    sought, seen = calibrate_discharge._sought, []
+
+    def noted(*given):
+        seen.append({name: one.support for name, one in sought(*given).items()})
+        return sought(*given)
+
+    monkeypatch.setattr(calibrate_discharge, "_sought", noted)
+    given = [word for word in words if word != NAMES]
+    assert (
+        cli.main(["calibrate", *given, "fit.parameters=[dcor,soil_conductivity_factor:domain]", "fit.support=domain"])
+        == 0
+    )
+    monkeypatch.setattr(hydrographs, "fit", lambda run, goal, trials: (goal.start, np.zeros((goal.start.size,) * 2)))
+    flow = lambda self, u: np.ones((self._spans[-1].days, 2))  # noqa: E731
+    monkeypatch.setattr(hydrographs.Simulator, "run", flow)
+    more = ["fit.parameters=[dcor,manning_roughness:basin]", "output.overwrite=true"]
+    assert cli.main(["calibrate", *given, *more]) == 0
+    assert seen == [dict.fromkeys(HIDDEN, "domain"), {"dcor": "domain", "manning_roughness": "basin"}]
+    table = pd.read_csv(tmp_path / "run" / "parameters.csv")
+    assert list(table.parameter) == ["dcor", "manning_roughness", "manning_roughness"]
+
+
+@pytest.fixture
+def lake(tmp_path, monkeypatch):
+    """A lake around the lower gauge whose level follows its flow, and the words that fit nothing but the level."""
+    fields = small_case.domain_fields()
+    inside = np.zeros((small_case.SIZE, small_case.SIZE))
+    inside[2:, 2:] = 1.0
+    fields["surface_altitude"] = np.where(
+        inside > 0, fields["surface_altitude"][inside > 0].min(), fields["surface_altitude"]
+    )
+    axis = np.arange(small_case.SIZE) * 1000.0 + 500.0
+    raster = inputs.raster({**fields, "lake_patch": inside, "lake_index": inside}, axis, axis[::-1], small_case.CRS)
+    store.write_dataset(raster, tmp_path / "domain.nc", "A test")
+    hidden = np.array(list(HIDDEN.values()))
+    level = np.full((3, DAYS), np.nan)
+    level[1] = 100.0 + 0.01 * reservoir.discharge(hidden, DAYS)[0][:, 1]
+    time = pd.date_range("1990-01-05", periods=DAYS)
+    seen = inputs.observations(["up", "low", "silent"], time, np.full((3, DAYS), np.nan), level)
+    store.write_dataset(seen, tmp_path / "observations.nc", "A test")
+
+    def levels(self, unknowns):
+        assert len(self._gauges) == 0
+        assert self._places.size == 1
+        flow, slopes = reservoir.discharge(unknowns, self._spans[-1].days)
+        return 100.0 + 0.01 * flow[:, 1:], 0.01 * slopes[..., 1:]
+
+    monkeypatch.setattr(hydrographs.Simulator, "run", lambda self, u: levels(self, u)[0])
+    monkeypatch.setattr(hydrographs.Simulator, "run_with_slopes", levels)
+    return ["fit.losses=[lake_level]"]
+
+
+def test_levels_of_a_lake_alone_are_fitted_and_judged(tmp_path, words, lake, capsys):
+    assert cli.main(["calibrate", *words, *lake]) == 0
+    assert "low, lake level: NSE" in capsys.readouterr().out
+    scores = pd.read_csv(tmp_path / "run" / "discharge.csv")
+    assert list(scores.variable) == ["lake_level"]
+    assert scores.nse_after_fitted[0] > 0.9999 > scores.nse_before_fitted[0]
+    assert scores.kge_after_fitted.isna().all()
+    table = pd.read_csv(tmp_path / "run" / "parameters.csv").set_index("parameter")
+    for name, hidden in hidden_parameters():
+        np.testing.assert_allclose(table.loc[name, "after"], hidden, rtol=1e-3)
+
+
 def test_a_killed_search_ends_with_the_same_numbers(tmp_path, words, monkeypatch):
     assert cli.main(["calibrate", *words]) == 0
     whole = (tmp_path / "run" / "parameters.csv").read_bytes()
@@ -94,6 +178,13 @@ def test_a_killed_search_ends_with_the_same_numbers(tmp_path, words, monkeypatch
     [
         (["fit.parameters=[dcor,colour]"], "fit.parameters: colour; allowed are dcor"),
         (["fit.parameters=[]"], "fit.parameters: none; allowed are dcor"),
+        (["fit.parameters=[dcor:cell]"], "fit.parameters: dcor:cell; a support is one of domain, basin"),
+        (["fit.losses=[kge,kge]"], "fit.losses: kge, kge; allowed are nse"),
+        (["fit.losses=[nse,luck]"], "fit.losses: luck; allowed are nse, pcc, kge"),
+        (["fit.losses=[]"], "fit.losses: none; allowed are nse"),
+        (["fit.losses=[kge]", "fit.weights=[1,2]"], "fit.weights: 1, 2; give one number above 0 for each of the 1"),
+        (["fit.losses=[kge]", "fit.weights=[-1]"], "fit.weights: -1; give one number above 0"),
+        (["fit.losses=[nse,lake_level]"], "variable lake_level: is missing"),
         (["period.end=1990-01-20"], "no gauge has 30 days of discharge"),
         (["gauges.path=null"], "gauges.path is empty"),
         (["observations.path=null"], "observations.path is empty"),

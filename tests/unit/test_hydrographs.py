@@ -6,7 +6,7 @@ import pytest
 import reservoir
 import valley
 
-from chase_jax.calibration import free, hydrographs
+from chase_jax.calibration import free, hydrographs, losses
 from chase_jax.checks import InputError
 from chase_jax.evaluation import metrics
 from chase_jax.model import adjustable, defaults
@@ -32,7 +32,7 @@ def test_target_is_the_sum_of_one_less_skill():
     np.testing.assert_allclose((goal().residuals(simulated, at) ** 2).sum(), (1.0 - skill).sum(), rtol=1e-12)
 
 
-@pytest.mark.parametrize("kind", hydrographs.FLOWS)
+@pytest.mark.parametrize("kind", losses.FLOWS)
 def test_derivatives_of_residuals(kind):
     target, at, step = goal(kind, prior=0.3), np.array([-1.0, 0.2]), 1e-6
     exact = target.jacobian(*reservoir.discharge(at, DAYS))
@@ -42,7 +42,7 @@ def test_derivatives_of_residuals(kind):
         np.testing.assert_allclose(exact[:, column], (pair[0] - pair[1]) / (2.0 * step), rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", hydrographs.FLOWS)
+@pytest.mark.parametrize("kind", losses.FLOWS)
 def test_search_finds_hidden_parameters_with_few_derivatives(kind):
     runs = []
 
@@ -85,10 +85,67 @@ def test_a_strong_prior_keeps_parameters_where_they_are():
     assert np.abs(held - [-0.5, 0.3]).max() < 1e-3 < np.abs(free_fit - [-0.5, 0.3]).max()
 
 
+@pytest.mark.parametrize("name", losses.OF_FLOW)
+@pytest.mark.parametrize("kind", ["flow", "logarithm"])
+def test_derivatives_of_every_loss(name, kind):
+    weights, days = {name: 0.7, "nse": 0.1}, np.array([3, 7])
+    target = hydrographs.Goal(observed(), kind, np.zeros(2), 0.1, weights, None, np.array([1.0, 2.5]), days)
+    at, step = np.array([-1.0, 0.2]), 1e-6
+    exact = target.jacobian(*reservoir.discharge(at, DAYS))
+    assert np.abs(exact[0]).min() > 0.0
+    for column, direction in enumerate(np.eye(2)):
+        up, down = (at + sign * step * direction for sign in (1.0, -1.0))
+        pair = [target.residuals(reservoir.discharge(u, DAYS)[0], u) for u in (up, down)]
+        np.testing.assert_allclose(exact[:, column], (pair[0] - pair[1]) / (2.0 * step), rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["kge", "pcc"])
+def test_search_finds_hidden_parameters_by_other_losses(name):
+    def run(unknowns, slopes):
+        flow, along = reservoir.discharge(unknowns, DAYS)
+        return flow, along if slopes else None
+
+    target = hydrographs.Goal(observed(), "flow", np.array([-0.5, 0.3]), 0.0, {name: 1.0})
+    found, covariance = hydrographs.fit(run, target, 25)
+    # correlation does not see how much rain arrives
+    np.testing.assert_allclose(reservoir.parameters(found)[0], reservoir.RECESSION, rtol=1e-3)
+    if name == "kge":
+        np.testing.assert_allclose(reservoir.parameters(found)[1], reservoir.YIELD, rtol=1e-3)
+    assert np.isfinite(covariance).all() == (name == "pcc" or target._residuals(observed()).size > 4)
+
+
+def test_levels_count_beside_flow_with_weights_of_their_own():
+    """A level that is a line of the flow tells the same; its weight decides between two records that disagree."""
+    flow = reservoir.discharge(TRUTH, DAYS)[0]
+    other = reservoir.discharge(TRUTH + np.array([0.8, 0.0]), DAYS)[0]
+
+    def run(unknowns, slopes):
+        made, along = reservoir.discharge(unknowns, DAYS)
+        series = np.concatenate([made, 100.0 + 0.1 * made[:, :1]], axis=1)
+        return series, np.concatenate([along, 0.1 * along[..., :1]], axis=2) if slopes else None
+
+    found = []
+    for weight in (1e-4, 1e4):
+        weights = {"nse": 1.0, "lake_level": weight}
+        levels = 100.0 + 0.1 * other[:, :1]
+        target = hydrographs.Goal(flow, "flow", np.array([-0.5, 0.3]), 0.0, weights, levels)
+        assert target.shape == (DAYS, 3)
+        found.append(reservoir.parameters(hydrographs.fit(run, target, 25)[0])[0])
+    hidden = [reservoir.parameters(TRUTH + np.array([more, 0.0]))[0] for more in (0.0, 0.8)]
+    np.testing.assert_allclose(found, hidden, rtol=1e-2)
+
+
+def test_a_record_that_does_not_vary_is_refused():
+    flow = observed()
+    flow[:, 1] = 2.0
+    with pytest.raises(InputError, match="must vary, but is the same on every day at place"):
+        hydrographs.Goal(flow, "flow", np.zeros(2), 0.0)
+
+
 def test_a_gauge_without_values_is_refused():
     flow = observed()
     flow[:, 1] = np.nan
-    with pytest.raises(InputError, match="must have values at every gauge"):
+    with pytest.raises(InputError, match="must have values at every place"):
         hydrographs.Goal(flow, "flow", np.zeros(2), 0.0)
 
 
