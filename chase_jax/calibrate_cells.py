@@ -26,7 +26,7 @@ from chase_jax.model.initial import initial_state
 
 ROUNDS, STANDARD_ROUNDS = 8, 12  # most rounds of method=gradient and method=standard; fewer if all cells are met
 SHARED = 2  # rounds whose trials begin with the same stores; those of later ones find their own
-PATIENCE = 2  # rounds that meet no more cells before the search ends
+PATIENCE = 2  # rounds that meet only few more cells before the search ends
 COARSE, COARSE_DAYS, LONG = "columns, first year", 365, 3  # how many times longer a period is long
 CORRECTIONS = 3  # most trials of the coupled model between renewed stores
 
@@ -76,6 +76,7 @@ class _Job:
         self.partial: dict[str, partial.Partial] = {}
         self.settling: int | None = None  # repetitions of the run-in by which each trial finds its own equilibrium
         self.kept: list[str] = []  # their restarts, the newest last
+        self.last: tuple[str, np.ndarray, Outcome] | None = None  # trial from the same stores
 
     def run(self) -> str:
         """Search, verify, write."""
@@ -131,8 +132,10 @@ class _Job:
             sure = standard or number > SHARED + len(cellwise.RESTARTS)  # that what stands at a bound belongs there
             if ((same or self.settling) and met.all()) or (same and sure and not missed.any()):
                 break
-            if number > SHARED + PATIENCE and counts[-1] <= max(counts[:-PATIENCE]):
-                self.folder.log(f"{missed.sum()} cells are still missed, and {PATIENCE} rounds came no nearer")
+            if number > SHARED + PATIENCE and counts[-1] <= max(counts[:-PATIENCE]) + cellwise.FEW * self.cells.size:
+                self.folder.log(
+                    f"{missed.sum()} cells are still missed, of which {PATIENCE} rounds met hardly any more"
+                )
                 break
         self.settling = None
         self._renew("columns", closed, fit.unknowns, s.spinup_cycles)
@@ -168,7 +171,7 @@ class _Job:
         goal = self.goal.of_part(whole, part)
         fit = cellwise.gauss_newton(
             lambda unknowns, slopes: self._trial(COARSE, year, unknowns, slopes, None),
-            start, goal, s.derivatives, s.trials,
+            start, goal, s.derivatives, max(s.trials // 2, 2),  # a part tells the whole only so well
         )  # fmt: skip
         self._renew("columns", closed, fit.unknowns, s.renewal_cycles)
         return fit
@@ -253,6 +256,7 @@ class _Job:
         if kind == "columns":
             self._known(kind, simulator).begin(unknowns, found)
             self.partial.pop(COARSE, None)
+        self.last = None
         self.kept.append(name["restart"])
         for old in self.kept[1:-2]:
             self.folder.drop(old)
@@ -261,7 +265,12 @@ class _Job:
     def _trial(
         self, kind: str, simulator: Simulator, unknowns: np.ndarray, slopes: bool, cells: np.ndarray | None
     ) -> Outcome:
-        """Run a trial, or read it if it was run before; outcomes at the calibrated cells."""
+        """Run a trial, or read it if it was run before; outcomes at the calibrated cells.
+
+        The same again, as where a round begins with what was judged last, is not run.
+        """
+        if self.last is not None and not slopes and self.last[0] == kind and np.array_equal(self.last[1], unknowns):
+            return self.last[2]
         name = {"trial": f"trials/{self.number:05d}.nc", "restart": ""}
         found = self._kept(name["trial"], kind, unknowns, slopes)
         if found is None:
@@ -284,6 +293,7 @@ class _Job:
         if cells is None:
             self._known(kind, simulator).know(unknowns, found)
         self._count(found)
+        self.last = (kind, np.array(unknowns), found)
         return found
 
     def _known(self, kind: str, simulator: Simulator) -> partial.Partial:

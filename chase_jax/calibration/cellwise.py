@@ -29,10 +29,14 @@ from chase_jax.calibration.trial import Outcome
 from chase_jax.checks import require_choice
 
 RUNOFF_TOLERANCE = 0.005  # 1, of the mapped runoff depth
-LEAST_RUNOFF_TOLERANCE = 0.5  # kg m-2 year-1, where half a percent of the map is less
+LEAST_RUNOFF_TOLERANCE = 0.05  # kg m-2 year-1, where half a percent of the map is less
+LEAST_RUNOFF = 0.5  # kg m-2 year-1, of two periods whose ratio is taken
 INDEX_TOLERANCE = 0.01  # 1
 CLOSE = 0.5  # 1, share of the tolerance at which a search ends
 DERIVATIVES = ("always", "first", "never")
+FEW = 0.005  # 1, share of all cells that is not worth another run
+PATIENCE = 3  # runs in which only few cells come on before a search ends
+NEARER, FAR = 0.1, 0.5  # 1, a cell comes on whose squares fall by so much, or that takes so long a step and is better
 NEAR_DIFFERENCE = 0.2  # 1, the same where a cell begins anew
 RESTARTS = (-1.0, -2.0, 0.0)  # 1, unknowns of the last parameter from which stuck cells begin anew, one after the other
 DIFFERENCE = 2.0  # 1, step of an unknown for the first differences; wide, because far off the index feels no factor
@@ -85,9 +89,7 @@ class Goal:
         for name, value in zip(self.names, self.values, strict=True):
             one, other = getattr(part, name), getattr(whole, name)
             if name == "runoff_depth":
-                values.append(
-                    value * np.maximum(one, LEAST_RUNOFF_TOLERANCE) / np.maximum(other, LEAST_RUNOFF_TOLERANCE)
-                )
+                values.append(value * np.maximum(one, LEAST_RUNOFF) / np.maximum(other, LEAST_RUNOFF))
             else:
                 values.append(value + one - other)
         return Goal(np.stack(values), self.names)
@@ -152,7 +154,7 @@ def gauss_newton(
         goal: The signatures.
         derivatives: "always" from every run, "first" from the first run and kept up by Broyden's update from then on,
             or "never", by differences at the beginning.
-        trials: Most runs, those for the first differences not counted.
+        trials: Most runs, those for the first differences not counted; fewer if hardly any cell comes on.
         jacobian: (cell, signature, parameter) derivatives to begin with, if they are known and not asked of runs.
         anew: (cell,) cells where they are not known after all, and found by differences if the cell is open.
     """
@@ -168,7 +170,7 @@ def gauss_newton(
     if anew is not None and anew.any():
         near = _differences(evaluate, best, goal, residuals, NEAR_DIFFERENCE * anew)
         jacobian = np.where(anew[:, None, None], near, jacobian)
-    damping = np.full(best.shape[1], damped.FIRST_DAMPING)
+    damping, idle = np.full(best.shape[1], damped.FIRST_DAMPING), 0
     for _ in range(trials - 1):
         open_rows = ~_pressed(jacobian, residuals, best)
         seeking = np.abs(residuals * open_rows).max(axis=0) > CLOSE
@@ -178,7 +180,10 @@ def gauss_newton(
         tried = best + step
         outcome = evaluate(tried, derivatives == "always")
         found = goal.residuals(outcome)
-        better = seeking & ((open_rows * found**2).sum(axis=0) < (open_rows * residuals**2).sum(axis=0))
+        before, after = (open_rows * residuals**2).sum(axis=0), (open_rows * found**2).sum(axis=0)
+        better = seeking & (after < before)
+        coming_on = better & ((after < (1.0 - NEARER) * before) | (np.abs(step).max(axis=0) > FAR))
+        idle = idle + 1 if coming_on.sum() <= FEW * better.size else 0
         if outcome.slopes is not None:
             jacobian = np.where(better[:, None, None], goal.jacobian(outcome.slopes), jacobian)
         else:
@@ -187,6 +192,8 @@ def gauss_newton(
         residuals = np.where(better, found, residuals)
         fallen, grown = np.maximum(damped.LESS_DAMPING * damping, damped.LEAST_DAMPING), damped.MORE_DAMPING * damping
         damping = np.where(better, fallen, np.where(seeking, grown, damping))
+        if idle == PATIENCE:
+            break
     return Fit(best, residuals, jacobian, status_of(goal, best, residuals))
 
 

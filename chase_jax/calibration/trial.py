@@ -36,7 +36,7 @@ COST_WITH_SLOPES = 3.7  # 1, of a run with the derivatives by two parameters ove
 LARGEST_DRIFT = 0.01  # 1, of the runoff, above which a cell is not in equilibrium
 EXTRAPOLATED = 3  # repetitions of a run-in after which the water table is moved to where its changes tend
 STILL = 0.001  # 1, change of all stores over the runoff of a repetition below which a cell stands still
-LEAST_STILL = 0.05  # kg m-2 year-1, the same where runoff is small
+LEAST_STILL = 0.01  # kg m-2 year-1, the same where runoff is small
 Weather = Callable[[int], tuple[atmosphere.Forcing, int]]
 
 

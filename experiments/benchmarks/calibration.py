@@ -26,7 +26,7 @@ from chase_jax.model.chase import Chase
 from chase_jax.model.initial import initial_state
 from data_prep import china_like
 
-FOLDER, LARGEST, START = pathlib.Path("runs/benchmark_calibration"), 10_000, "2001-01-01"
+FOLDER, LARGEST, START = pathlib.Path("runs/benchmark_calibration"), 120_000, "2001-01-01"
 WANTED = (100_000, 9_600_000)
 
 
