@@ -85,6 +85,8 @@ def run(
     unknown = ", ".join(name for name in names if name not in allowed) or "none"
     known = bool(names) and unknown == "none"
     require(known, f"fit.parameters: {unknown}; allowed are {', '.join(allowed)}.")
+    twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
+    require(not twice, f"fit.parameters: {twice} is there more than once; name each with one support.")
     for name in settings.fit.parameters:
         _support(settings, name)
     weights = _weights(settings)
@@ -157,11 +159,13 @@ def _record(settings: Any, given: build.Inputs, weights: dict[str, float], fitte
 
     def enough(variable: str, where: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
         series = gauge_store.read_observations(path, gauges, *period, variable).values.T
-        used = np.flatnonzero(where & (np.isfinite(series[:fitted]).sum(axis=0) >= LEAST_RECORD))
+        seen = series[:fitted]
+        varies = np.where(np.isfinite(seen), seen, -np.inf).max(0) > np.where(np.isfinite(seen), seen, np.inf).min(0)
+        used = np.flatnonzero(where & varies & (np.isfinite(seen).sum(axis=0) >= LEAST_RECORD))
         require(
             used.size > 0,
-            f"{path}: no gauge{what} has {LEAST_RECORD} days of {variable} in the first {fitted} days of {period[0]} "
-            f"to {period[1]}; choose another period or fit.share.",
+            f"{path}: no gauge{what} has {LEAST_RECORD} days of {variable}, and not always the same, in the first "
+            f"{fitted} days of {period[0]} to {period[1]}; choose another period or fit.share.",
         )
         return used, series[:, used]
 

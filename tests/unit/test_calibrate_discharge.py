@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import reservoir
 import small_case
+import xarray as xr
 
 from chase_jax import calibrate_discharge, cli
 from chase_jax.calibration import free, hydrographs
@@ -84,6 +85,15 @@ def test_a_gauge_of_weight_zero_takes_no_part(tmp_path, words):
     assert list(pd.read_csv(tmp_path / "run" / "discharge.csv").gauge_id) == ["low"]
     (tmp_path / "gauges.csv").write_text("\n".join([f"{lines[0]},weight", *(f"{line},-2" for line in lines[1:])]))
     assert cli.main(["calibrate", *words, "output.overwrite=true"]) == 2
+
+
+def test_a_record_that_never_changes_takes_no_part(tmp_path, words):
+    with xr.open_dataset(tmp_path / "observations.nc") as kept:
+        seen = kept.load()
+    seen["discharge"][0] = 3.0
+    store.write_dataset(seen, tmp_path / "observations.nc", "A test")
+    assert cli.main(["calibrate", *words]) == 0
+    assert list(pd.read_csv(tmp_path / "run" / "discharge.csv").gauge_id) == ["low"]
 
 
 def test_supports_may_differ_among_the_parameters(tmp_path, words, monkeypatch):
@@ -178,6 +188,7 @@ def test_a_killed_search_ends_with_the_same_numbers(tmp_path, words, monkeypatch
     [
         (["fit.parameters=[dcor,colour]"], "fit.parameters: colour; allowed are dcor"),
         (["fit.parameters=[]"], "fit.parameters: none; allowed are dcor"),
+        (["fit.parameters=[dcor,dcor:basin]"], "fit.parameters: dcor is there more than once"),
         (["fit.parameters=[dcor:cell]"], "fit.parameters: dcor:cell; a support is one of domain, basin"),
         (["fit.losses=[kge,kge]"], "fit.losses: kge, kge; allowed are nse"),
         (["fit.losses=[nse,luck]"], "fit.losses: luck; allowed are nse, pcc, kge"),
