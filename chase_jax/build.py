@@ -116,8 +116,11 @@ def inputs(config: Config, demo_folder: pathlib.Path) -> Inputs:
         warmup = forcing_store.open_forcing(*weather, period.warmup_start, str(before), config.forcing.lapse_rate)
     gauges = gauge_store.read_gauges(paths["gauges"], grid) if "gauges" in paths else gauge_store.no_gauges()
     if "observations" in paths and gauges.gauge_id:
-        observed = gauge_store.read_observations(paths["observations"], gauges, period.start, period.end)
-        _check_places(paths["gauges"], gauges, observed.notnull().any("time").values, domain)
+        seen = paths["observations"], gauges, period.start, period.end
+        name = gauge_store.LEVEL if gauge_store.has_levels_alone(paths["observations"]) else gauge_store.DISCHARGE
+        observed = gauge_store.read_observations(*seen, name)
+        if name == gauge_store.DISCHARGE:
+            _check_places(paths["gauges"], gauges, observed.notnull().any("time").values, domain)
     parameters = _parameters(config, paths, domain)
     if "initial" in paths:
         store.local_path(paths["initial"], "initial.path")

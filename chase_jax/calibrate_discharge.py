@@ -43,6 +43,7 @@ class Record:
         names: (place,) identifiers of the gauges with discharge, then of those in a lake with levels.
         cells: (gauge,) cells of the former.
         lakes: (lake,) numbers of the lakes.
+        basins: Cells, each once, above which and between which a basin may have parameters of its own.
         series: (day, place) discharge, m3 s-1, then levels, m, NaN where missing.
         of_place: (place,) weights, 1.
         area: (gauge,) drainage areas, m2.
@@ -51,6 +52,7 @@ class Record:
     names: tuple[str, ...]
     cells: np.ndarray
     lakes: tuple[int, ...]
+    basins: np.ndarray
     series: np.ndarray
     of_place: np.ndarray
     area: np.ndarray
@@ -96,7 +98,8 @@ def run(
     if wide is not None:
         facts = facts | {f"coarse.{name}": content for name, content in build.fingerprints(wide[2]).items()}
     folder.begin(facts, config.dump(settings))
-    narrow, judge = _simulators(settings, folder, given, record.cells, record.lakes, fitted, START)
+    places = record.cells, record.lakes, record.basins
+    narrow, judge = _simulators(settings, folder, given, *places, fitted, START)
     search: Search = narrow
     if wide is not None:
         search = hydrographs.TwoWidths(narrow, _simulators(*wide, fitted, WIDE_START)[0])
@@ -141,6 +144,11 @@ def _weights(settings: Any) -> dict[str, float]:
         f"fit.weights: {', '.join(f'{w:g}' for w in weights)}; give one number above 0 for each of the {len(names)} "
         "fit.losses, or none.",
     )
+    require(
+        not ("kge" in names and settings.fit.flow == "logarithm"),
+        "fit.losses holds kge and fit.flow is logarithm, whose mean has no zero to count a bias from; "
+        "take fit.flow=root.",
+    )
     return dict(zip(names, weights, strict=True))
 
 
@@ -160,8 +168,9 @@ def _record(settings: Any, given: build.Inputs, weights: dict[str, float], fitte
     def enough(variable: str, where: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
         series = gauge_store.read_observations(path, gauges, *period, variable).values.T
         seen = series[:fitted]
-        varies = np.where(np.isfinite(seen), seen, -np.inf).max(0) > np.where(np.isfinite(seen), seen, np.inf).min(0)
-        used = np.flatnonzero(where & varies & (np.isfinite(seen).sum(axis=0) >= LEAST_RECORD))
+        there = np.isfinite(seen)
+        highest, lowest = seen.max(0, initial=-np.inf, where=there), seen.min(0, initial=np.inf, where=there)
+        used = np.flatnonzero(where & (highest > lowest) & (there.sum(axis=0) >= LEAST_RECORD))
         require(
             used.size > 0,
             f"{path}: no gauge{what} has {LEAST_RECORD} days of {variable}, and not always the same, in the first "
@@ -184,10 +193,16 @@ def _record(settings: Any, given: build.Inputs, weights: dict[str, float], fitte
         names=tuple(gauges.gauge_id[k] for k in both),
         cells=gauges.cell[used],
         lakes=tuple(int(n) for n in number[lakes]),
+        basins=_each_once(gauges.cell[both]),
         series=np.concatenate([flow, levels], axis=1),
         of_place=gauges.weight[both],
         area=area[used],
     )
+
+
+def _each_once(cells: np.ndarray) -> np.ndarray:
+    """Cells in their order without those that came before."""
+    return cells[np.sort(np.unique(cells, return_index=True)[1])]
 
 
 def _scores(record: Record, made: dict[str, np.ndarray], fitted: int) -> list[dict[str, Any]]:
@@ -240,6 +255,7 @@ def _simulators(
     given: build.Inputs,
     cells: np.ndarray,
     lakes: tuple[int, ...],
+    basins: np.ndarray,
     days: int,
     start: str,
 ) -> tuple[hydrographs.Simulator, hydrographs.Simulator]:
@@ -248,7 +264,7 @@ def _simulators(
     model: Chase = program.model  # type: ignore[attr-defined]
     whole, part = workflows.span(given.forcing), workflows.span(given.forcing, days=days)
     run_in = workflows.span(given.warmup) if given.warmup else None
-    cold, sought = workflows.initial_state(settings, program), _sought(settings, model, cells)
+    cold, sought = workflows.initial_state(settings, program), _sought(settings, model, basins)
     spin_up = hydrographs.Simulator(model, sought, cells, cold, None, run_in or whole, lakes)
     state = _start(folder, start, spin_up, settings.fit.spinup_cycles)
     return spin_up.over(state, run_in, part), spin_up.over(state, run_in, whole)
@@ -256,12 +272,14 @@ def _simulators(
 
 def _wide_inputs(
     settings: Any, folder: run_folder.RunFolder, record: Record
-) -> tuple[Any, run_folder.RunFolder, build.Inputs, np.ndarray, tuple[int, ...]]:
-    """What :func:`_simulators` needs of the wider cells: settings, folder, inputs, cells of gauges, lakes."""
+) -> tuple[Any, run_folder.RunFolder, build.Inputs, np.ndarray, tuple[int, ...], np.ndarray]:
+    """What :func:`_simulators` needs of the wider cells: settings, folder, inputs, cells of gauges, lakes, basins."""
+    supports = {name: _support(settings, name) for name in settings.fit.parameters}
+    classes = ", ".join(name for name, support in supports.items() if support == "vegetation_class")
     require(
-        all(_support(settings, name) != "vegetation_class" for name in settings.fit.parameters),
-        "fit.support is vegetation_class, but wider cells need not have the same classes; leave out fit.coarse, or set "
-        "fit.support=domain or basin.",
+        not classes,
+        f"fit.parameters: {classes} by vegetation_class, but wider cells need not have the same classes; leave out "
+        "fit.coarse, or give these the support domain or basin.",
     )
     place = store.local_path(settings.fit.coarse, "fit.coarse")
     files = {name: str(store.local_path(str(place / file), "fit.coarse")) for name, file in COARSE.items()}
@@ -280,7 +298,13 @@ def _wide_inputs(
         f"{files['domain']}: a gauge with levels stands in no lake that is solved as a patch there; leave out "
         "fit.coarse, or mark the lake in lake_patch.",
     )
-    return settings, folder, given, cells[: record.levels_from], lakes
+    basins = _each_once(cells)
+    require(
+        "basin" not in supports.values() or basins.size == record.basins.size,
+        f"{files['gauges']}: {record.basins.size} gauges with cells of their own share {basins.size} there, so that "
+        "basins cannot be told apart; leave out fit.coarse, or take the support domain.",
+    )
+    return settings, folder, given, cells[: record.levels_from], lakes, basins
 
 
 def _start(folder: run_folder.RunFolder, name: str, spin_up: hydrographs.Simulator, cycles: int) -> State:

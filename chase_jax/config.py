@@ -357,13 +357,14 @@ class Fit:
     trials: int = key(
         12,
         "most trials of the first round: of each parameter with method=standard, of all with method=gradient; later "
-        "ones take half or a third of it; steps of a field or network",
+        "ones, and that of the first year, take half or a third of it; steps of a field or network",
         low=1,
     )
     rounds: int | None = key(
         None,
-        "most rounds of trials, before each of which the stores are renewed; empty for as many as meet more cells, up "
-        "to 12 with method=standard, whose first is the paper's, and 8 with method=gradient; 1 of a field or network",
+        "most rounds of trials, before each of which the stores are renewed; empty for as many as meet more than a "
+        "few cells, up to 12 with method=standard, whose first is the paper's, and 8 with method=gradient; 1 of a "
+        "field or network",
         low=1,
     )
     spinup_cycles: int = key(12, "repetitions of the run-in before the first trial", low=1)

@@ -37,9 +37,9 @@ DERIVATIVES = ("always", "first", "never")
 FEW = 0.005  # 1, share of all cells that is not worth another run
 PATIENCE = 3  # runs in which only few cells come on before a search ends
 NEARER, FAR = 0.1, 0.5  # 1, a cell comes on whose squares fall by so much, or that takes so long a step and is better
-NEAR_DIFFERENCE = 0.2  # 1, the same where a cell begins anew
 RESTARTS = (-1.0, -2.0, 0.0)  # 1, unknowns of the last parameter from which stuck cells begin anew, one after the other
 DIFFERENCE = 2.0  # 1, step of an unknown for the first differences; wide, because far off the index feels no factor
+NEAR_DIFFERENCE = 0.2  # 1, the same where a cell begins anew
 MET, EXCLUDED, NO_TARGET, RUNOFF_OUT_OF_REACH, INDEX_OUT_OF_REACH, BOTH_OUT_OF_REACH, NOT_MET = range(7)
 STATUS = (
     "target met",

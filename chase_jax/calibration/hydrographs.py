@@ -187,7 +187,7 @@ class TwoWidths:
         require(
             (narrow.names, narrow.sizes) == (wide.names, wide.sizes),
             f"Argument `wide` must have the unknowns {narrow.names} of sizes {narrow.sizes}, but has {wide.names} of "
-            f"sizes {wide.sizes}; with fit.support=domain each has one in both.",
+            f"sizes {wide.sizes}; those of support domain have one in both.",
         )
         self._narrow, self._wide = narrow, wide
         self._known: dict[bytes, np.ndarray] = {}  # discharge by unknowns; derivatives are asked for where it is known
@@ -238,6 +238,10 @@ class Goal:
         require_choice(self.kind, "kind", losses.FLOWS)
         for name in self.weights:
             require_choice(name, "weights", losses.LOSSES)
+        require(
+            not (self.kind == "logarithm" and "kge" in self.weights),
+            "Argument `weights` must not hold kge where `kind` is logarithm, but does; take the root.",
+        )
         for label, series in (("observed", self.observed), ("levels", self.levels)):
             if series is not None and series.size:
                 there = np.isfinite(series).sum(axis=0)
@@ -248,6 +252,11 @@ class Goal:
                     f"Argument `{label}` must vary, but is the same on every day at place {flat[:1]}; nothing can be "
                     "learned from it.",
                 )
+
+    @property
+    def of_days(self) -> bool:
+        """Whether residuals are errors of days, each counted once, by which alone a spread can be told."""
+        return any(set(self.weights) <= names for names in losses.OF_DAYS)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -317,8 +326,8 @@ def fit(run: Run, goal: Goal, trials: int) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         The best unknowns (unknown,), 1, and their covariance (unknown, unknown) if the errors of all days were
-        independent, which those of flow are not: it tells parameters apart, but is too small. NaN where losses of
-        whole series leave fewer residuals than unknowns.
+        independent, which those of flow are not: it tells parameters apart, but is too small. NaN where the losses
+        are not of days, or leave fewer residuals than unknowns.
     """
 
     def with_slopes(unknowns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -351,5 +360,5 @@ def fit(run: Run, goal: Goal, trials: int) -> tuple[np.ndarray, np.ndarray]:
         elif gained > 0.0:
             exact = False
     left = residuals.size - 2 * best.size  # the prior's residuals are no data
-    variance = (residuals**2).sum() / left if left > 0 else np.nan
+    variance = (residuals**2).sum() / left if goal.of_days and left > 0 else np.nan
     return best, variance * np.linalg.pinv(jacobian.T @ jacobian)

@@ -11,12 +11,12 @@ Of simulated and observed series s and o at one place, over the n days with an o
 | `baseflow_index` | $I_s - I_o$, I the share of base flow | square of the error of the index |
 | `lake_level` | those of `nse`, of levels | $1 - \mathrm{NSE}$ |
 
-A loss may compare the flow itself, its root, or the logarithm of $Q + 0.01\,\bar Q^{obs}$ (pushpalatha2012), by which
-`nse` becomes the skill of low flow; the index and the depth are those of flow itself. A sum of losses with weights is
-again a sum of squares.
+A loss may compare the flow itself, or the root or the logarithm of $Q + 0.01\,\bar Q^{obs}$ (pushpalatha2012), by which
+`nse` becomes the skill of low flow; the index and the depth are those of flow itself. There is no `kge` of a logarithm,
+whose mean has no zero to count a bias from (santos2018). A sum of losses with weights is again a sum of squares.
 
 Source:
-    nash1970; gupta2009; sloto1996 (base flow).
+    nash1970; gupta2009; santos2018; sloto1996 (base flow).
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ from chase_jax.signatures import baseflow
 
 FLOWS = ("flow", "root", "logarithm")
 OFFSET = 0.01  # 1, of the mean observed flow, below which a logarithm feels nothing; pushpalatha2012
+LEAST_FLOW = 1e-9  # 1, of the observed flow; a river with less has no index
 LAKE_LEVEL = "lake_level"
 
 
 def transformed(flow: metrics.Series, observed: np.ndarray, kind: str) -> metrics.Series:
-    """Flow (day, gauge) as it is compared: itself, its root, or its logarithm.
+    """Flow (day, gauge) as it is compared: itself, or root or logarithm of it and a little more.
 
     Args:
         flow (day, gauge): Flow, any unit.
@@ -69,11 +70,11 @@ def pcc(simulated: jax.Array, observed: np.ndarray) -> jax.Array:
     known = np.isfinite(observed)
     m = metrics.moments(simulated, observed)
     seen = (np.where(known, observed, 0.0) - m.observed_mean) / jnp.sqrt(m.observed_variance)
-    # a series that does not vary correlates with nothing; the derivative of a root must not be asked for there
-    varies = m.simulated_variance > metrics.TINY
+    varies = m.simulated_variance > metrics.TINY  # elsewhere the derivative of a root must not be asked for
     deviation = jnp.sqrt(jnp.where(varies, m.simulated_variance, 1.0))
-    made = jnp.where(varies, (simulated - m.simulated_mean) / deviation, 0.0)
-    return jnp.where(known, made - seen, 0.0) / np.sqrt(2.0 * known.sum(axis=0))
+    # a series that does not vary correlates with nothing: the squares add up to 1
+    difference = jnp.where(varies, (simulated - m.simulated_mean) / deviation - seen, np.sqrt(2.0) * seen)
+    return jnp.where(known, difference, 0.0) / np.sqrt(2.0 * known.sum(axis=0))
 
 
 def runoff_depth(simulated: jax.Array, observed: np.ndarray) -> jax.Array:
@@ -101,12 +102,15 @@ def baseflow_index(simulated: jax.Array, observed: np.ndarray, interval_days: np
         for days in np.unique(interval_days):
             base = jnp.where(interval_days == days, baseflow.sliding_minimum(around, int(days)), base)
         total = jnp.sum(jnp.maximum(flow, 0.0), axis=0)
-        return jnp.sum(jnp.where(known, jnp.maximum(base, 0.0), 0.0), axis=0) / jnp.maximum(total, metrics.TINY)
+        flows = total > LEAST_FLOW * np.nansum(observed, axis=0)
+        share = jnp.sum(jnp.where(known, jnp.maximum(base, 0.0), 0.0), axis=0) / jnp.where(flows, total, 1.0)
+        return jnp.where(flows, share, 0.0)
 
     return (index(simulated) - index(np.where(known, observed, 0.0)))[None]
 
 
 BY_DAY: dict[str, Callable[[jax.Array, np.ndarray], jax.Array]] = {"nse": nse, "pcc": pcc}
+OF_DAYS = ({"nse", LAKE_LEVEL}, {"pcc", LAKE_LEVEL})  # sums of these count the error of every day once
 OF_FLOW = (*BY_DAY, "kge", "runoff_depth", "baseflow_index")
 LOSSES = (*OF_FLOW, LAKE_LEVEL)
 

@@ -15,6 +15,7 @@ from chase_jax.domain.grid import Grid
 from chase_jax.io import store, tables
 
 COLUMNS = "gauge_id,x,y,area_km2,name"
+DISCHARGE, LEVEL = "discharge", "lake_level"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,8 +106,14 @@ def _numbers(table: pd.DataFrame, column: str, line: dict[int, str], optional: b
     return values
 
 
+def has_levels_alone(path: str | os.PathLike[str]) -> bool:
+    """Whether a file of observations holds levels of lakes and no discharge. Argument: the file."""
+    with store.open_dataset(store.local_path(path, "observations.path")) as dataset:
+        return LEVEL in dataset and DISCHARGE not in dataset
+
+
 def read_observations(
-    path: str | os.PathLike[str], gauges: Gauges, start: str, end: str, name: str = "discharge"
+    path: str | os.PathLike[str], gauges: Gauges, start: str, end: str, name: str = DISCHARGE
 ) -> xr.DataArray:
     """Read observed series at the gauges of a table.
 

@@ -12,6 +12,7 @@ from chase_jax.model.chase import Chase
 from chase_jax.model.containers import Fluxes, State
 
 FILM = 1e-3  # m, depth of which a cell counts as half wet
+DRY = 1e-9  # m, that much more where a level is sought, so that a lake that is dry has one: its bed
 
 
 class LakeRecord:
@@ -52,15 +53,15 @@ class LakeRecord:
         return self._level_and_area(model, state)[0] if self.numbers else jnp.zeros(0)
 
     def _level_and_area(self, model: Chase, state: State) -> tuple[jax.Array, jax.Array]:
-        """Mean level of the wet cells, m, and their area, m2."""
+        """Mean level of the wet cells, or of all where none is, m, and the wet area, m2."""
         d = model.domain
         lakes = d.lakes
         depth = surface_water.depth(model.parameters.channel, model.geometry, state.water)[lakes.cell]
         level = (d.surface_altitude - d.bed_depth)[lakes.cell] + depth
         wet = jnp.where(self._of_lake, lakes.area * depth / (depth + FILM), 0.0)
         every = jnp.arange(lakes.cell.shape[0])
-        area = self._sum(wet, every)
-        return self._sum(wet * level, every) / jnp.maximum(area, 1.0), area
+        counted = jnp.where(self._of_lake, lakes.area * (depth + DRY) / (depth + FILM), 0.0)
+        return self._sum(counted * level, every) / self._sum(counted, every), self._sum(wet, every)
 
     def _sum(self, values: jax.Array, position: jax.Array) -> jax.Array:
         """Sum over each lake (lake,) of values at some of its patch cells. Arguments: values and their positions."""

@@ -76,7 +76,7 @@ def test_other_losses_lead_to_the_same_parameters(tmp_path, words, losses):
         np.testing.assert_allclose(table.loc[name, "after"], hidden, rtol=2e-3)
 
 
-def test_a_gauge_of_weight_zero_takes_no_part(tmp_path, words):
+def test_a_gauge_of_weight_zero_takes_no_part(tmp_path, words, capsys):
     lines = (tmp_path / "gauges.csv").read_text().splitlines()
     (tmp_path / "gauges.csv").write_text(
         "\n".join([f"{lines[0]},weight", f"{lines[1]},0", *(f"{x}," for x in lines[2:])])
@@ -84,7 +84,9 @@ def test_a_gauge_of_weight_zero_takes_no_part(tmp_path, words):
     assert cli.main(["calibrate", *words]) == 0
     assert list(pd.read_csv(tmp_path / "run" / "discharge.csv").gauge_id) == ["low"]
     (tmp_path / "gauges.csv").write_text("\n".join([f"{lines[0]},weight", *(f"{line},-2" for line in lines[1:])]))
+    capsys.readouterr()
     assert cli.main(["calibrate", *words, "output.overwrite=true"]) == 2
+    assert "line 2: weight is -2; it must be at least 0" in capsys.readouterr().err
 
 
 def test_a_record_that_never_changes_takes_no_part(tmp_path, words):
@@ -136,7 +138,7 @@ def lake(tmp_path, monkeypatch):
     level[1] = 100.0 + 0.01 * reservoir.discharge(hidden, DAYS)[0][:, 1]
     time = pd.date_range("1990-01-05", periods=DAYS)
     seen = inputs.observations(["up", "low", "silent"], time, np.full((3, DAYS), np.nan), level)
-    store.write_dataset(seen, tmp_path / "observations.nc", "A test")
+    store.write_dataset(seen.drop_vars("discharge"), tmp_path / "observations.nc", "A test")
 
     def levels(self, unknowns):
         assert len(self._gauges) == 0
@@ -159,6 +161,39 @@ def test_levels_of_a_lake_alone_are_fitted_and_judged(tmp_path, words, lake, cap
     table = pd.read_csv(tmp_path / "run" / "parameters.csv").set_index("parameter")
     for name, hidden in hidden_parameters():
         np.testing.assert_allclose(table.loc[name, "after"], hidden, rtol=1e-3)
+
+
+def test_a_lake_may_be_fitted_by_basin_and_beside_flow_with_weights(tmp_path, words, lake, monkeypatch):
+    """Places are gauges, then lakes; each loss and each gauge weighs as it is told."""
+    hidden = np.array(list(HIDDEN.values()))
+    with xr.open_dataset(tmp_path / "observations.nc") as kept:
+        seen = kept.load()
+    flow = np.full((3, DAYS), np.nan)
+    flow[0] = reservoir.discharge(hidden, DAYS)[0][:, 0]
+    seen["discharge"] = (seen.lake_level.dims, flow)
+    store.write_dataset(seen, tmp_path / "observations.nc", "A test")
+    lines = (tmp_path / "gauges.csv").read_text().splitlines()
+    weighed = [f"{lines[0]},weight", f"{lines[1]},2", f"{lines[2]},3", f"{lines[3]},1"]
+    (tmp_path / "gauges.csv").write_text("\n".join(weighed))
+
+    def both(self, unknowns):
+        made, slopes = reservoir.discharge(unknowns[:2], self._spans[-1].days)
+        pair = [np.concatenate([a[..., :1], 0.01 * a[..., 1:]], axis=-1) for a in (made, slopes)]
+        more = np.zeros((unknowns.size - 2, *pair[1].shape[1:]))
+        return pair[0] + np.array([0.0, 100.0]), np.concatenate([pair[1], more])
+
+    monkeypatch.setattr(hydrographs.Simulator, "run", lambda self, u: both(self, u)[0])
+    monkeypatch.setattr(hydrographs.Simulator, "run_with_slopes", both)
+    given = [word for word in words if word != NAMES]
+    more = ["fit.losses=[nse,lake_level]", "fit.weights=[0.5,4]", "fit.parameters=[dcor:basin]", "fit.share=1"]
+    assert cli.main(["calibrate", *given, *more]) == 0
+    table = pd.read_csv(tmp_path / "run" / "parameters.csv")
+    assert list(table.parameter) == ["dcor", "dcor"]  # above the gauge, and between it and the lake
+    scores = pd.read_csv(tmp_path / "run" / "discharge.csv")
+    assert list(scores.gauge_id + scores.variable) == ["updischarge", "lowlake_level"]
+    first = pd.read_csv(tmp_path / "run" / "trials.csv").target[0]
+    expected = 0.5 * 2.0 * (1.0 - scores.nse_before_fitted[0]) + 4.0 * 3.0 * (1.0 - scores.nse_before_fitted[1])
+    np.testing.assert_allclose(first, expected, rtol=1e-4)
 
 
 def test_a_killed_search_ends_with_the_same_numbers(tmp_path, words, monkeypatch):
@@ -196,7 +231,9 @@ def test_a_killed_search_ends_with_the_same_numbers(tmp_path, words, monkeypatch
         (["fit.losses=[kge]", "fit.weights=[1,2]"], "fit.weights: 1, 2; give one number above 0 for each of the 1"),
         (["fit.losses=[kge]", "fit.weights=[-1]"], "fit.weights: -1; give one number above 0"),
         (["fit.losses=[nse,lake_level]"], "variable lake_level: is missing"),
+        (["fit.losses=[kge]", "fit.flow=logarithm"], "fit.losses holds kge and fit.flow is logarithm"),
         (["period.end=1990-01-20"], "no gauge has 30 days of discharge"),
+        (["period.end=1990-01-05"], "no gauge has 30 days of discharge"),
         (["gauges.path=null"], "gauges.path is empty"),
         (["observations.path=null"], "observations.path is empty"),
     ],
@@ -275,7 +312,10 @@ def test_wider_cells_without_a_gauge_or_a_file_are_refused_in_one_line(words, wi
     assert cli.main(["calibrate", *words, f"fit.coarse={wide}"]) == 2
     assert "has no gauge up; fit.coarse needs every gauge that is fitted" in capsys.readouterr().err
     assert cli.main(["calibrate", *words, f"fit.coarse={wide}", "fit.support=vegetation_class"]) == 2
-    assert "wider cells need not have the same classes" in capsys.readouterr().err
+    assert (
+        "dcor, soil_conductivity_factor by vegetation_class, but wider cells need not have the same classes"
+        in capsys.readouterr().err
+    )
     (wide / "domain.nc").unlink()
     assert cli.main(["calibrate", *words, f"fit.coarse={wide}"]) == 2
     error = capsys.readouterr().err

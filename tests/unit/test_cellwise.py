@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,29 @@ def test_gauss_newton_finds_both_parameters(hidden, derivatives):
     assert np.median(np.abs(share(fit.unknowns) - share(hidden))) < 0.01
     assert len(cell.trials) <= 11
     assert sum(cell.trials) == {"always": len(cell.trials), "first": 1, "never": 0}[derivatives]
+
+
+class Crawling(Cell):
+    """The first cells seem to answer eight times as much as they do, so that a trial mends an eighth of a miss."""
+
+    def __init__(self, crawling):
+        super().__init__()
+        self.pretended = np.where(np.arange(CELLS) < crawling, 8.0, 1.0)
+
+    def __call__(self, unknowns, slopes):
+        found = super().__call__(unknowns, slopes)
+        return dataclasses.replace(found, slopes=found.slopes * self.pretended)
+
+
+@pytest.mark.parametrize(("crawling", "few", "ended"), [(0, 0.005, True), (3, 0.005, False), (3, 0.1, True)])
+def test_a_search_ends_when_few_cells_come_on(hidden, monkeypatch, crawling, few, ended):
+    """Few is a share of all: three of forty are not, unless a tenth counts as few."""
+    monkeypatch.setattr(cellwise, "FEW", few)
+    cell = Crawling(crawling)
+    goal = Goal(cell.values(hidden), NAMES)
+    fit = cellwise.gauss_newton(cell, START, goal, "always", trials=30)
+    assert (fit.status[3:] == cellwise.MET).all()
+    assert (len(cell.trials) < 20) == ended
 
 
 def test_standard_finds_one_parameter_after_the_other(hidden):

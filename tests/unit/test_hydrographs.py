@@ -86,7 +86,7 @@ def test_a_strong_prior_keeps_parameters_where_they_are():
 
 
 @pytest.mark.parametrize("name", losses.OF_FLOW)
-@pytest.mark.parametrize("kind", ["flow", "logarithm"])
+@pytest.mark.parametrize("kind", ["flow", "root"])
 def test_derivatives_of_every_loss(name, kind):
     weights, days = {name: 0.7, "nse": 0.1}, np.array([3, 7])
     target = hydrographs.Goal(observed(), kind, np.zeros(2), 0.1, weights, None, np.array([1.0, 2.5]), days)
@@ -111,7 +111,7 @@ def test_search_finds_hidden_parameters_by_other_losses(name):
     np.testing.assert_allclose(reservoir.parameters(found)[0], reservoir.RECESSION, rtol=1e-3)
     if name == "kge":
         np.testing.assert_allclose(reservoir.parameters(found)[1], reservoir.YIELD, rtol=1e-3)
-    assert np.isfinite(covariance).all() == (name == "pcc" or target._residuals(observed()).size > 4)
+    assert np.isfinite(covariance).all() == (name == "pcc")  # three residuals a gauge are no errors of days
 
 
 def test_levels_count_beside_flow_with_weights_of_their_own():

@@ -90,4 +90,10 @@ def test_a_river_that_does_not_flow_has_a_loss_and_a_derivative(name):
 
     value, slope = jax.value_and_grad(total)(jnp.zeros(observed.shape))
     assert np.isfinite(value)
-    assert np.isfinite(np.asarray(slope)).all()
+    assert np.abs(np.asarray(slope)).max() < 10.0
+
+
+def test_a_series_that_does_not_vary_correlates_with_nothing():
+    _, observed = pair()
+    found, there = losses.residuals("pcc", jnp.full(observed.shape, 4.0), observed, "flow", INTERVALS)
+    np.testing.assert_allclose((np.where(there, found, 0.0) ** 2).sum(axis=0), 1.0, rtol=1e-10)
