@@ -1,7 +1,7 @@
 """A target of the signatures of the coupled model and its gradient by the parameters of every cell, in reverse mode.
 
 The run goes forward chunk by chunk and keeps the stores at the beginning of each. The target knows all days of the
-period; its derivatives by the daily runoff go back through the chunks, the last first, each run again by itself. So
+period; its derivatives by the daily yield go back through the chunks, the last first, each run again by itself. So
 memory holds one chunk of days and one set of stores for every chunk, however long the run is. Lateral ground water,
 rivers and lakes are part of what is differentiated.
 """
@@ -115,7 +115,9 @@ class Adjoint:
             number, today = given
             new, fluxes = tried.step(state, today, columns)
             live = number < count
-            return jax.tree.map(lambda a, b: jnp.where(live, a, b), new, state), jnp.where(live, fluxes.runoff, 0.0)
+            return jax.tree.map(lambda a, b: jnp.where(live, a, b), new, state), jnp.where(
+                live, fluxes.water_yield, 0.0
+            )
 
         number = jnp.arange(weather.day_of_year.shape[0])
         return checkpointed_scan(day, state, (number, weather))

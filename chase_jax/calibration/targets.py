@@ -1,7 +1,9 @@
 r"""Signatures of flow as the calibration sees them: mean runoff depth and baseflow index, exact and differentiable.
 
-Both are taken from the daily runoff of each cell into its channel (surface runoff, glacier runoff, seepage and
-exfiltration), not from routed discharge, because a map holds what a cell yields.
+Both are taken from what each cell yields day by day, not from routed discharge: its runoff into its channel (surface
+runoff, glacier runoff, seepage and exfiltration) and the ground water that it gives to its neighbors, less what it gets
+from them. Basins, from which maps are learned, hardly exchange ground water; small cells do, and the runoff of one in a
+valley is much of it the yield of those above it. In closed columns yield and runoff are the same.
 """
 
 from __future__ import annotations

@@ -247,7 +247,7 @@ class Simulator:
         return Outcome(np.asarray(found.runoff_depth), np.asarray(found.baseflow_index), drift, np.array(cost), slopes)
 
     def _pass(self, span: Span, unknowns: jax.Array, state: State) -> tuple[State, np.ndarray]:
-        """The stores after a span and its daily runoff (day, cell)."""
+        """The stores after a span and its daily yield (day, cell)."""
         kept = []
         for k in range(span.chunks):
             weather, count = span.read(k)
@@ -267,7 +267,7 @@ class Simulator:
         return state, moving, np.concatenate(kept), np.concatenate(slopes, axis=1)
 
     def _advance(self, model: Chase, unknowns: jax.Array, state: State, weather: atmosphere.Forcing, count: jax.Array):
-        """Stores after the first `count` days of a chunk, and the daily runoff of the chunk."""
+        """Stores after the first `count` days of a chunk, and the daily yield (:mod:`targets`) of the chunk."""
         parameters = free_parameters.decode(self.free, tuple(unknowns), model.parameters)
         tried = eqx.tree_at(lambda m: m.parameters, model, parameters)
         columns = tried.columns()
@@ -276,7 +276,7 @@ class Simulator:
         def day(carry):
             k, state, series = carry
             state, fluxes = tried.step(state, jax.tree.map(lambda leaf: leaf[k], weather), columns)
-            return k + 1, state, series.at[k].set(fluxes.runoff)
+            return k + 1, state, series.at[k].set(fluxes.water_yield)
 
         start = (jnp.zeros((), jnp.int32), state, jnp.zeros((length, model.domain.cells)))
         _, state, series = jax.lax.while_loop(lambda carry: carry[0] < count, day, start)

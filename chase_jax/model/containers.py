@@ -130,3 +130,8 @@ class Fluxes(eqx.Module):
     def runoff(self) -> PerCell:
         """What land, glacier and aquifer give to rivers and lakes, kg m-2 s-1."""
         return self.land.surface_runoff + self.glacier_runoff + self.seepage + self.exfiltration
+
+    @property
+    def water_yield(self) -> PerCell:
+        """Runoff and what the aquifer gives to its neighbors on balance, kg m-2 s-1: what a cell yields."""
+        return self.runoff - self.lateral

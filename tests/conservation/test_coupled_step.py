@@ -36,6 +36,9 @@ def check(model, start, forcing, water, energy, seeds):
             for name in ("land", "glacier", "aquifer", "rivers", "total"):
                 assert np.max(getattr(found, name)) < water, (name, seed, k)
             assert np.max(found.energy) < energy, (seed, k)
+            given = np.asarray((fluxes.water_yield - fluxes.runoff) * model.domain.cell_area)  # to neighbors
+            assert np.abs(given).max() > 0.0
+            assert np.abs(given.sum()) <= 1e-10 * np.abs(given).sum(), (seed, k)
             assert all(bool(np.all(np.isfinite(leaf))) for leaf in jax.tree.leaves(state))
             assert all(leaf.dtype == np.float64 for leaf in jax.tree.leaves((state, fluxes)))
             for store in (state.water.volume, state.land.soil.water, state.land.soil.puddle, state.land.canopy.water):
