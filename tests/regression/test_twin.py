@@ -37,7 +37,9 @@ def calibrated(case, name, *words):
 
 def check(at, goal):
     """All but a few cells are near both maps; closer ones are a matter of more corrections."""
-    assert np.mean(np.abs(at["runoff_depth"] / goal["runoff_depth"] - 1.0) <= 0.01) >= 0.9
+    off = np.abs(at["runoff_depth"] / goal["runoff_depth"] - 1.0)
+    assert np.mean(off <= 0.01) >= 0.85
+    assert off.max() <= 0.05
     assert np.median(np.abs(at["baseflow_index"] - goal["baseflow_index"])) <= 0.012
 
 
