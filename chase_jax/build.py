@@ -117,9 +117,10 @@ def inputs(config: Config, demo_folder: pathlib.Path) -> Inputs:
     gauges = gauge_store.read_gauges(paths["gauges"], grid) if "gauges" in paths else gauge_store.no_gauges()
     if "observations" in paths and gauges.gauge_id:
         seen = paths["observations"], gauges, period.start, period.end
-        name = gauge_store.LEVEL if gauge_store.has_levels_alone(paths["observations"]) else gauge_store.DISCHARGE
-        observed = gauge_store.read_observations(*seen, name)
-        if name == gauge_store.DISCHARGE:
+        if gauge_store.has_levels_alone(paths["observations"]):
+            gauge_store.read_observations(*seen, gauge_store.LEVEL)  # where a lake lies is no matter of areas
+        else:
+            observed = gauge_store.read_observations(*seen)
             _check_places(paths["gauges"], gauges, observed.notnull().any("time").values, domain)
     parameters = _parameters(config, paths, domain)
     if "initial" in paths:

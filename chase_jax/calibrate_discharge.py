@@ -32,7 +32,6 @@ LEAST_RECORD = 30  # days with an observation that each part of the record must 
 Search = hydrographs.Simulator | hydrographs.TwoWidths
 SCORES = {"nse": metrics.nse, "kge": metrics.kge, "pcc": metrics.pcc, "pbias": metrics.pbias}
 OF_LEVELS = ("nse", "pcc")  # the others ask where a level counts from
-SUPPORTS = ("domain", "basin", "vegetation_class")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,27 +81,18 @@ def run(
         InputError: If no gauge has a record, or a parameter is not known.
         Stopped: If the process is asked to stop; trials that are done are kept.
     """
-    names = [name.partition(":")[0] for name in settings.fit.parameters]
-    allowed = (*adjustable.VALUES, *adjustable.FACTORS)
-    unknown = ", ".join(name for name in names if name not in allowed) or "none"
-    known = bool(names) and unknown == "none"
-    require(known, f"fit.parameters: {unknown}; allowed are {', '.join(allowed)}.")
-    twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
-    require(not twice, f"fit.parameters: {twice} is there more than once; name each with one support.")
-    for name in settings.fit.parameters:
-        _support(settings, name)
-    weights = _weights(settings)
+    supports, weights = _supports(settings), _weights(settings)
     fitted = round(settings.fit.share * _days(settings))
     record = _record(settings, given, weights, fitted)
-    wide = _wide_inputs(settings, folder, record) if settings.fit.coarse else None
+    wide = _wide_inputs(settings, folder, supports, record) if settings.fit.coarse else None
     if wide is not None:
         facts = facts | {f"coarse.{name}": content for name, content in build.fingerprints(wide[2]).items()}
     folder.begin(facts, config.dump(settings))
     places = record.cells, record.lakes, record.basins
-    narrow, judge = _simulators(settings, folder, given, *places, fitted, START)
+    narrow, judge = _simulators(settings, folder, given, *places, supports, fitted, START)
     search: Search = narrow
     if wide is not None:
-        search = hydrographs.TwoWidths(narrow, _simulators(*wide, fitted, WIDE_START)[0])
+        search = hydrographs.TwoWidths(narrow, _simulators(*wide, supports, fitted, WIDE_START)[0])
     seen = record.series[:fitted]
     goal = hydrographs.Goal(
         seen[:, : record.levels_from], settings.fit.flow, search.encode(), settings.fit.prior, weights,
@@ -119,12 +109,13 @@ def run(
     folder.note(PARAMETERS, FITTED, TABLE, TRIALS)
     told = []
     for row in rows:
-        shown = ("nse", "kge") if row["variable"] == "discharge" else OF_LEVELS
+        level = row["variable"] == gauge_store.LEVEL
+        shown = OF_LEVELS if level else ("nse", "kge")
         parts = [
             ", ".join(f"{n.upper()} {row[f'{n}_before_{label}']:.3f} -> {row[f'{n}_after_{label}']:.3f}" for n in shown)
             for label in ("fitted", "later")
         ]
-        what = "" if row["variable"] == "discharge" else ", lake level"
+        what = ", lake level" if level else ""
         told.append(f"{row['gauge_id']}{what}: {parts[0]} in the days fitted; {parts[1]} later")
     told.append(f"{len(folder.chunks)} runs, {sum(c['row']['derivatives'] for c in folder.chunks)} with derivatives")
     folder.finish(*told)
@@ -181,12 +172,12 @@ def _record(settings: Any, given: build.Inputs, weights: dict[str, float], fitte
     used, flow = np.zeros(0, int), np.zeros((_days(settings), 0))
     lakes, levels = used, flow
     if set(weights) - {losses.LAKE_LEVEL}:
-        used, flow = enough("discharge", gauges.weight > 0.0, "")
+        used, flow = enough(gauge_store.DISCHARGE, gauges.weight > 0.0, "")
     number = np.asarray(given.domain.lake_index)[gauges.cell]
     if losses.LAKE_LEVEL in weights:
         patches = LakeRecord(given.domain).numbers
         there = np.isin(number, patches) & (gauges.weight > 0.0)
-        lakes, levels = enough("lake_level", there, " in a lake that is solved as a patch")
+        lakes, levels = enough(gauge_store.LEVEL, there, " in a lake that is solved as a patch")
     area = np.where(np.isfinite(gauges.area), gauges.area, np.asarray(given.domain.drainage.upstream_area)[gauges.cell])
     both = np.concatenate([used, lakes])
     return Record(
@@ -216,7 +207,7 @@ def _scores(record: Record, made: dict[str, np.ndarray], fitted: int) -> list[di
     rows = []
     for place, name in enumerate(record.names):
         level = place >= record.levels_from
-        row: dict[str, Any] = {"gauge_id": name, "variable": "lake_level" if level else "discharge"}
+        row: dict[str, Any] = {"gauge_id": name, "variable": gauge_store.LEVEL if level else gauge_store.DISCHARGE}
         for label, part_of in (("fitted", slice(0, fitted)), ("later", slice(fitted, None))):
             seen = record.series[part_of, place]
             enough = np.isfinite(seen).sum() >= LEAST_RECORD
@@ -228,18 +219,28 @@ def _scores(record: Record, made: dict[str, np.ndarray], fitted: int) -> list[di
     return rows
 
 
-def _support(settings: Any, name: str) -> str:
-    """Over what a parameter of fit.parameters is uniform. Argument: NAME or NAME:SUPPORT."""
-    support = name.partition(":")[2] or settings.fit.support
-    require(support in SUPPORTS, f"fit.parameters: {name}; a support is one of {', '.join(SUPPORTS)}.")
-    return support
+def _supports(settings: Any) -> dict[str, str]:
+    """Over what each of fit.parameters, NAME or NAME:SUPPORT, is uniform, by its name."""
+    allowed, names, supports = (*adjustable.VALUES, *adjustable.FACTORS), list[str](), dict[str, str]()
+    for given in settings.fit.parameters:
+        name, _, support = given.partition(":")
+        names.append(name)
+        supports[name] = support or settings.fit.support
+        right = supports[name] in config.SUPPORTS
+        require(right, f"fit.parameters: {given}; a support is one of {', '.join(config.SUPPORTS)}.")
+    unknown = ", ".join(name for name in names if name not in allowed) or "none"
+    known = bool(names) and unknown == "none"
+    require(known, f"fit.parameters: {unknown}; allowed are {', '.join(allowed)}.")
+    twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
+    require(not twice, f"fit.parameters: {twice} is there more than once; name each with one support.")
+    return supports
 
 
-def _sought(settings: Any, model: Chase, cells: np.ndarray) -> dict[str, Free]:
+def _sought(settings: Any, model: Chase, cells: np.ndarray, supports: dict[str, str]) -> dict[str, Free]:
     """The free parameters with their support, by name."""
     form, sought = settings.physics.dcor_form, {}
-    for given in settings.fit.parameters:
-        name, support, group = given.partition(":")[0], _support(settings, given), None
+    for name, support in supports.items():
+        group = None
         if support == "basin":
             group = routing.basins(model.domain, cells).group
         elif support == "vegetation_class":
@@ -256,6 +257,7 @@ def _simulators(
     cells: np.ndarray,
     lakes: tuple[int, ...],
     basins: np.ndarray,
+    supports: dict[str, str],
     days: int,
     start: str,
 ) -> tuple[hydrographs.Simulator, hydrographs.Simulator]:
@@ -264,17 +266,16 @@ def _simulators(
     model: Chase = program.model  # type: ignore[attr-defined]
     whole, part = workflows.span(given.forcing), workflows.span(given.forcing, days=days)
     run_in = workflows.span(given.warmup) if given.warmup else None
-    cold, sought = workflows.initial_state(settings, program), _sought(settings, model, basins)
+    cold, sought = workflows.initial_state(settings, program), _sought(settings, model, basins, supports)
     spin_up = hydrographs.Simulator(model, sought, cells, cold, None, run_in or whole, lakes)
     state = _start(folder, start, spin_up, settings.fit.spinup_cycles)
     return spin_up.over(state, run_in, part), spin_up.over(state, run_in, whole)
 
 
 def _wide_inputs(
-    settings: Any, folder: run_folder.RunFolder, record: Record
+    settings: Any, folder: run_folder.RunFolder, supports: dict[str, str], record: Record
 ) -> tuple[Any, run_folder.RunFolder, build.Inputs, np.ndarray, tuple[int, ...], np.ndarray]:
     """What :func:`_simulators` needs of the wider cells: settings, folder, inputs, cells of gauges, lakes, basins."""
-    supports = {name: _support(settings, name) for name in settings.fit.parameters}
     classes = ", ".join(name for name, support in supports.items() if support == "vegetation_class")
     require(
         not classes,

@@ -334,6 +334,9 @@ class Maps:
     )
 
 
+SUPPORTS = ("domain", "basin", "vegetation_class")  # of a parameter that is sought from discharge
+
+
 @dataclasses.dataclass
 class Fit:
     """How the search goes."""
@@ -394,7 +397,7 @@ class Fit:
     support: str = key(
         "domain",
         "of target=discharge: over what each parameter is uniform",
-        ("domain", "basin", "vegetation_class"),
+        SUPPORTS,
     )
     coarse: str | None = key(
         None,
