@@ -25,7 +25,7 @@ VERBS = {
     "prepare": "raw rasters and tables -> domain, weather, gauges and observations",
     "signatures": "gauge signatures, four regressors scored with each site left out, maps",
     "evaluate": "a run folder against observations: metrics, figures, report",
-    "calibrate": "parameters of cells from maps of signatures, roughness of basins from hydrographs",
+    "calibrate": "parameters from maps of signatures, roughness from hydrographs, any from discharge and lake levels",
 }
 OPTIONS = {
     "--multirun": "-m", "--config-dir": "-cd", "--cfg": "-c", "--package": "-p", "--resolve": None, "--info": "-i",

@@ -35,10 +35,10 @@ def calibrated(case, name, *words):
     return found, at, goal, rows
 
 
-def check(at, goal):
+def check(at, goal, share=0.9):
     """All but a few cells are near both maps; closer ones are a matter of more corrections."""
     off = np.abs(at["runoff_depth"] / goal["runoff_depth"] - 1.0)
-    assert np.mean(off <= 0.01) >= 0.85
+    assert np.mean(off <= 0.01) >= share
     assert off.max() <= 0.05
     assert np.median(np.abs(at["baseflow_index"] - goal["baseflow_index"])) <= 0.012
 
@@ -46,7 +46,8 @@ def check(at, goal):
 @pytest.mark.slow
 def test_differences_come_near_both_maps_in_the_coupled_model(case):
     _, at, goal, rows = calibrated(case, "secant", *QUICK, "fit.derivatives=never")
-    check(at, goal)
+    check(at, goal, share=0.85)  # two of 16 cells stay at 1.2 and 1.3 %, where the index is missed as well
+    assert np.abs(at["runoff_depth"] / goal["runoff_depth"] - 1.0).max() <= 0.02
     assert sum(float(row["forward_run_equivalents"]) for row in rows if row["kind"] == "columns") < 20.0
     assert float(rows[-1]["in_equilibrium"]) > 0.9
 
