@@ -142,6 +142,25 @@ def read_weather(
         y (row,): Northing of the cell centers, m.
         altitude: Mean altitude of the cells, which the weather belongs to, m.
     """
+    middle = pyproj.Transformer.from_crs(CRS, 4326, always_xy=True).transform(x.mean(), y.mean())
+    given, demand = read_station(source, middle[1])
+    full, _ = completion.complete(given.expand_dims({"y": 1, "x": 1}, axis=(1, 2)), altitude, middle[1])
+    edge = abs(x[1] - x[0])
+    outer = np.array([x.min() - edge, x.max() + edge]), np.array([y.max() + edge, y.min() - edge])
+    rain = float(given.precipitation.mean()) * weather.SECONDS_PER_DAY * weather.DAYS_PER_YEAR
+    humidity = float(full.specific_humidity.mean())
+    return completion.on_grid(full, *outer, CRS, altitude), climate_predictors(
+        rain, float(given.air_temperature.mean()), humidity, demand.mean() * weather.DAYS_PER_YEAR
+    )
+
+
+def read_station(source: pathlib.Path, latitude: float) -> tuple[xr.Dataset, np.ndarray]:
+    """Measured daily weather (time,) of the basin, its light from sunshine; potential evapotranspiration, mm per day.
+
+    Args:
+        source: The folder `appenzell`.
+        latitude: Latitude, degree north.
+    """
     path = source / "meteo.csv"
     table = rawfiles.read_table(path)
     wanted = ["date", "precip(mm/day)", "temp(C)", "sunshine_dur(h)", "pet_sim(mm/day)"]
@@ -150,8 +169,7 @@ def read_weather(
     rain, celsius, sunshine, demand = (rawfiles.column(path, table, name) for name in wanted[1:])
     share = sunshine / 100.0
     require(share.min() >= 0.0 and share.max() <= 1.0, f"{path}: sunshine must be 0 to 100 %, but is not.")
-    middle = pyproj.Transformer.from_crs(CRS, 4326, always_xy=True).transform(x.mean(), y.mean())
-    top = weather.extraterrestrial_radiation(np.array(middle[1]), time.day_of_year.to_numpy())
+    top = weather.extraterrestrial_radiation(np.array(latitude), time.day_of_year.to_numpy())
     series = {
         "precipitation": rain / weather.SECONDS_PER_DAY,
         "air_temperature": celsius + 273.15,
@@ -159,14 +177,7 @@ def read_weather(
     }
     given = completion.daily(series, time)
     given["shortwave_down"].attrs |= completion.flags("shortwave_down", "sunshine", "sunshine latitude", "allen1998")
-    full, _ = completion.complete(given.expand_dims({"y": 1, "x": 1}, axis=(1, 2)), altitude, middle[1])
-    edge = abs(x[1] - x[0])
-    outer = np.array([x.min() - edge, x.max() + edge]), np.array([y.max() + edge, y.min() - edge])
-    annual = rain.mean() * weather.DAYS_PER_YEAR, demand.mean() * weather.DAYS_PER_YEAR
-    humidity = float(full.specific_humidity.mean())
-    return completion.on_grid(full, *outer, CRS, altitude), climate_predictors(
-        annual[0], celsius.mean() + 273.15, humidity, annual[1]
-    )
+    return given, demand
 
 
 def read_discharge(path: pathlib.Path) -> tuple[pd.DatetimeIndex, np.ndarray]:

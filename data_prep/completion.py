@@ -8,7 +8,7 @@ r"""Completion of daily weather: what the model needs and stations do not give, 
 | `specific_humidity` | dew point | vapor pressure over water (bolton1980) |
 | | extremes of temperature, precipitation | lowest temperature, corrected for aridity (kimball1997) and for rain |
 | `shortwave_down` | extremes of temperature, precipitation | range of temperature (thornton1999) |
-| | precipitation | usual ranges of wet and dry days (dai1999, thornton1999) |
+| | precipitation | clouds of wet days and their neighbors (mccaskill1990) |
 | `wind_speed` | a climatology | a constant or twelve monthly values |
 
 Longwave radiation is left to the model, which derives it from temperature, humidity and light. Where humidity is
@@ -72,7 +72,7 @@ def complete(
         InputError: Temperature or precipitation is missing or has gaps, the step is not a day, or an argument is wrong.
 
     Source:
-        thornton1999, thornton2000, kimball1997, dai1999, allen1998; see the table of this module.
+        thornton1999, thornton2000, mccaskill1990, kimball1997, dai1999, allen1998; see the table of this module.
     """
     held = {name: _read(dataset, name) for name in (*FORCING_REQUIRED, "air_temperature_min", "air_temperature_max")}
     known = {name: array for name, array in held.items() if array is not None}
@@ -120,7 +120,9 @@ def complete(
     shade = "" if skyline is None else ", under the given skyline"
 
     def shine(vapor: np.ndarray) -> np.ndarray:
-        return sunlight.shortwave_from_extremes(spread, rain, vapor, place, height, day, skyline)
+        if extremes:
+            return sunlight.shortwave_from_extremes(spread, rain, vapor, place, height, day, skyline)
+        return sunlight.shortwave_from_rain(rain, vapor, place, height, day, skyline)
 
     if "specific_humidity" not in values and DEW_POINT in dataset:
         array = dataset[DEW_POINT]
@@ -144,8 +146,8 @@ def complete(
         add("specific_humidity", weather.specific_humidity(vapor, pressure), how, told, "kimball1997 thornton2000")
     if "shortwave_down" not in values:
         vapor = weather.vapor_pressure_of_humidity(values["specific_humidity"], pressure)
-        how = "range of temperature" if extremes else "wet and dry days"
-        add("shortwave_down", shine(vapor), f"{how}{shade}", f"{told} specific_humidity", "thornton1999")
+        how, source = ("range of temperature", "") if extremes else ("wet and dry days", " mccaskill1990")
+        add("shortwave_down", shine(vapor), f"{how}{shade}", f"{told} specific_humidity", f"thornton1999{source}")
     if "wind_speed" not in values:
         monthly, how = _climatology(wind_speed)
         wind = monthly[days.month.to_numpy() - 1].reshape(-1, *[1] * place.ndim)

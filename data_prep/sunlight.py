@@ -20,6 +20,10 @@ CLOUD_LARGEST = 0.9  # 1, share that the thickest cloud takes away
 WET_DAY_FACTOR = 0.75  # 1, on the transmittance of a wet day
 RANGE_WINDOW = 31  # days, about the day itself, over which the range of temperature is averaged
 WET_DAY = 0.0  # kg m-2, precipitation beyond which a day counts as wet; thornton1999
+# Share of clear-sky light on dry days between dry days, and what clouds take where it rains, where it rains much, and
+# where it rains the day before or after; fitted to three stations that measured light and one that measured sunshine,
+# by `experiments/completed_weather.py`.
+RAIN_CLEAR, RAIN_CLOUD, RAIN_THICKNESS, RAIN_BESIDE = 0.946, 0.294, 0.113, 0.194  # 1
 DIFFUSE_SLOPE = 1.25  # 1, share of diffuse light is 1.25 (1 - transmittance); thornton2000
 SEA_LEVEL_PRESSURE = 101300.0  # Pa
 INTERVALS = 48  # of the sunlit part of the day
@@ -138,6 +142,56 @@ def shortwave_from_extremes(
     """
     clear = clear_sky_transmittance(latitude, day_of_year, altitude, vapor_pressure)
     through = clear * cloud_transmittance(diurnal_range, precipitation * weather.SECONDS_PER_DAY > WET_DAY)
+    return _on_the_ground(through, latitude, altitude, day_of_year, horizon)
+
+
+def cloud_transmittance_of_rain(precipitation: np.ndarray) -> np.ndarray:
+    r"""Share of clear-sky light that clouds let through, told from rain alone, where no range of temperature is known.
+
+    $$ T_f = 0.946\,e^{-0.294\,w - 0.113\ln(1 + P) - 0.194\,\overline{w}}, $$
+
+    with P the precipitation of the day in mm, w = 1 on wet days and 0 on dry ones, and $\overline{w}$ its mean of the
+    day before and the day after: a dry day between wet ones has clouds, and much rain comes from thick ones.
+
+    Args:
+        precipitation (time, ...): Precipitation, kg m-2 s-1.
+
+    Source:
+        mccaskill1990 (rain of the day and of its neighbors); the amount and the values are this project's.
+    """
+    amount = precipitation * weather.SECONDS_PER_DAY
+    wet = np.where(amount > WET_DAY, 1.0, 0.0)
+    before, after = np.concatenate([wet[:1], wet[:-1]]), np.concatenate([wet[1:], wet[-1:]])
+    cloud = RAIN_CLOUD * wet + RAIN_THICKNESS * np.log1p(amount) + RAIN_BESIDE * 0.5 * (before + after)
+    return RAIN_CLEAR * np.exp(-cloud)
+
+
+def shortwave_from_rain(
+    precipitation: np.ndarray,
+    vapor_pressure: np.ndarray,
+    latitude: np.ndarray,
+    altitude: np.ndarray,
+    day_of_year: np.ndarray,
+    horizon: np.ndarray | None = None,
+) -> np.ndarray:
+    r"""Daily mean shortwave radiation where extremes of temperature are missing, $R_a T_c T_f$, W m-2.
+
+    Args:
+        precipitation (time, ...): Precipitation, kg m-2 s-1.
+        vapor_pressure (time, ...): Vapor pressure, Pa.
+        latitude (...): Latitude, degree.
+        altitude (...): Altitude, m.
+        day_of_year (time, ...): Day of the year, 1 to 366.
+        horizon (azimuth,): Height of the skyline at equal steps of azimuth from north over east, degree; flat if None.
+
+    Returns:
+        (time, ...): Shortwave radiation on the horizontal, W m-2.
+
+    Source:
+        thornton1999 for the clear sky; :func:`cloud_transmittance_of_rain`.
+    """
+    clear = clear_sky_transmittance(latitude, day_of_year, altitude, vapor_pressure)
+    through = clear * cloud_transmittance_of_rain(precipitation)
     return _on_the_ground(through, latitude, altitude, day_of_year, horizon)
 
 

@@ -1,9 +1,10 @@
-"""Derived against measured shortwave radiation and humidity at two flux towers and a snow site.
+"""Derived against measured shortwave radiation and humidity at two flux towers, a snow site and a basin with sunshine.
 
     python experiments/completed_weather.py [folder of raw data]
 
 reads the stations below the folder given, or that CHASE_DATA names, hides what is to be derived, completes the rest and
-writes table.csv and shortwave.png to runs/completed_weather. Every method sees only what its name says.
+writes table.csv and shortwave.png to runs/completed_weather. Every method sees only what its name says. At last the
+clouds of rainy days are fitted to all places, as `data_prep/sunlight.py` holds them, and to all but each of them.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import scipy.optimize
 import xarray as xr
 
-from data_prep import completion, sites
+from data_prep import appenzell, completion, sites, sunlight, weather
 
 EXTREMES = ("precipitation", "air_temperature_min", "air_temperature_max")
 METHODS = {
@@ -28,6 +30,10 @@ METHODS = {
     "extremes, precipitation": EXTREMES,
     "mean temperature, precipitation": ("precipitation", "air_temperature"),
 }
+
+
+SUNSHINE, SUNSHINE_PLACE = "Appenzell", (47.28, 1250.0)  # latitude, degree, and altitude, m
+SHADED = "Col de Porte"  # its level says nothing of clouds, because terrain and trees take light away
 
 
 def score(measured: np.ndarray, derived: np.ndarray) -> dict[str, float]:
@@ -49,7 +55,39 @@ def derive(root: pathlib.Path) -> dict[tuple[str, str], tuple[xr.Dataset, xr.Dat
             if place == "Col de Porte":
                 under = completion.complete(measured[list(names)], altitude, latitude, horizon=sites.SKYLINE)[0]
                 found[place, f"{method}, skyline"] = (measured, under)
+    names = METHODS["mean temperature, precipitation"]
+    sunny, _ = appenzell.read_station(root / "appenzell", SUNSHINE_PLACE[0])
+    given = sunny[list(names)].expand_dims(place=1, axis=1)
+    full = completion.complete(given, SUNSHINE_PLACE[1], SUNSHINE_PLACE[0])[0].isel(place=0)
+    found[SUNSHINE, "mean temperature, precipitation"] = (sunny, full)
     return found
+
+
+def fit_clouds(places: dict[str, tuple[xr.Dataset, xr.Dataset]]) -> np.ndarray:
+    """The four numbers of :func:`data_prep.sunlight.cloud_transmittance_of_rain`, by least squares, all places alike.
+
+    Args:
+        places: Measured and completed weather by place.
+    """
+    parts = []
+    for place, (measured, derived) in places.items():
+        rain = measured.precipitation.values
+        known = measured.shortwave_down.values
+        clear = derived.shortwave_down.values / sunlight.cloud_transmittance_of_rain(rain)
+        wet = np.where(rain * weather.SECONDS_PER_DAY > sunlight.WET_DAY, 1.0, 0.0)
+        beside = 0.5 * (np.append(wet[:1], wet[:-1]) + np.append(wet[1:], wet[-1:]))
+        thick = np.log1p(rain * weather.SECONDS_PER_DAY)
+        scale = np.sqrt(known.size) * clear.mean()
+        parts.append((place == SHADED, known / scale, clear / scale, wet, thick, beside))
+
+    def missed(values: np.ndarray) -> np.ndarray:
+        gaps = []
+        for shaded, known, clear, wet, thick, beside in parts:
+            light = clear * values[0] * np.exp(-values[1] * wet - values[2] * thick - values[3] * beside)
+            gaps.append(light * ((known * light).sum() / (light**2).sum() if shaded else 1.0) - known)
+        return np.concatenate(gaps)
+
+    return scipy.optimize.least_squares(missed, [0.9, 0.1, 0.1, 0.1]).x
 
 
 def main(root: pathlib.Path, folder: pathlib.Path) -> pd.DataFrame:
@@ -66,12 +104,18 @@ def main(root: pathlib.Path, folder: pathlib.Path) -> pd.DataFrame:
     rows, pairs = [], derive(root)
     for (place, method), (measured, derived) in pairs.items():
         for name in ("shortwave_down", "specific_humidity"):
-            if name not in METHODS.get(method.removesuffix(", skyline"), ()):
+            if name in measured and name not in METHODS.get(method.removesuffix(", skyline"), ()):
                 known = measured[name].values
                 scores = score(known, derived[name].values)
                 rows.append({"place": place, "from": method, "variable": name, "measured": known.mean(), **scores})
     table = pd.DataFrame(rows)
     table.to_csv(folder / "table.csv", index=False)
+
+    only = {place: pairs[place, "mean temperature, precipitation"] for place in (*sites.PLACES, SUNSHINE)}
+    print("clouds of rainy days, all places:", fit_clouds(only).round(3))
+    for place in only:
+        rest = fit_clouds({name: pair for name, pair in only.items() if name != place})
+        print(f"  without {place}: {rest.round(3)}")
 
     shown = [key for key in pairs if key[1].startswith("extremes, precipitation, humidity")]
     figure, panels = plt.subplots(2, len(shown), figsize=(4 * len(shown), 7))

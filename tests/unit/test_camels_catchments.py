@@ -58,7 +58,7 @@ def test_bands_have_the_mean_and_the_spread_that_slope_and_size_let_expect():
     altitude = camels_catchments.band_altitudes(table, np.array([81e6, 81e6]))
     assert (np.diff(altitude, axis=1) < 0.0).all() or altitude[1].min() == 0.0
     np.testing.assert_allclose(altitude[0].mean(), 900.0, rtol=1e-12)
-    np.testing.assert_allclose(altitude[0].std(), 0.085 * 0.1 * 9000.0, rtol=1e-12)
+    np.testing.assert_allclose(altitude[0].std(), 0.198 * 0.1 * 9000.0, rtol=1e-12)
     assert altitude[1].min() == 0.0  # never below the sea
 
 

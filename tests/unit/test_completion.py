@@ -10,7 +10,7 @@ import xarray as xr
 from chase_jax.checks import InputError
 from chase_jax.io import store
 from chase_jax.variables import FORCING_REQUIRED
-from data_prep import completion, sites, weather
+from data_prep import appenzell, completion, sites, weather
 
 EXTREMES = ("precipitation", "air_temperature_min", "air_temperature_max")
 
@@ -207,6 +207,33 @@ def test_light_at_the_flux_towers(real_data, place, humidity):
     assert known.size > 390
     assert abs(derived.mean() / known.mean() - 1) < 0.10
     assert np.corrcoef(derived, known)[0, 1] > 0.9
+
+
+@pytest.mark.real_data
+def test_light_from_rain_alone_where_it_rains_much(real_data):
+    """Forty years of a wet mountain: within 3 % of the light from sunshine, in spring too, and heavy rain is dark."""
+    latitude, altitude = 47.28, 1250.0
+    known, _ = appenzell.read_station(real_data / "appenzell", latitude)
+    given = known[["precipitation", "air_temperature"]].expand_dims(place=1, axis=1)
+    derived = completion.complete(given, altitude, latitude)[0].shortwave_down.isel(place=0)
+    light = known.shortwave_down
+    assert abs(float(derived.mean() / light.mean()) - 1.0) < 0.03
+    assert np.corrcoef(derived, light)[0, 1] > 0.85
+    for season in ("DJF", "MAM", "JJA", "SON"):
+        chosen = (known.time.dt.season == season).values
+        assert abs(float(derived[chosen].mean() / light[chosen].mean()) - 1.0) < 0.12, season
+    heavy = (known.precipitation * weather.SECONDS_PER_DAY > 10.0).values
+    assert abs(float(derived[heavy].mean() / light[heavy].mean()) - 1.0) < 0.15
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("place", ["US-Bi1", "US-Hn1"])
+def test_light_from_rain_alone_at_the_flux_towers(real_data, place):
+    measured = sites.daily_weather(real_data, place)
+    latitude, altitude = sites.PLACES[place]
+    derived = completion.complete(measured[["precipitation", "air_temperature"]], altitude, latitude)[0].shortwave_down
+    assert abs(float(derived.mean() / measured.shortwave_down.mean()) - 1.0) < 0.06
+    assert np.corrcoef(derived, measured.shortwave_down)[0, 1] > 0.9
 
 
 @pytest.mark.real_data

@@ -64,6 +64,16 @@ def test_cloud_transmittance_by_hand():
     np.testing.assert_allclose(sunlight.cloud_transmittance(np.zeros(3), np.zeros(3, bool)), 0.1, rtol=1e-12)
 
 
+def test_clouds_of_rain_by_hand():
+    """Dry between dry days .946; e - 1 mm between them .946 e^-.407 = .6297; dry beside one wet day .946 e^-.097."""
+    rain = np.array([0.0, 0.0, np.e - 1.0, 0.0, 0.0, 0.0]) / weather.SECONDS_PER_DAY
+    found = sunlight.cloud_transmittance_of_rain(rain)
+    np.testing.assert_allclose(found, [0.946, 0.8586, 0.6297, 0.8586, 0.946, 0.946], atol=1e-4)
+    more = sunlight.cloud_transmittance_of_rain(10.0 * rain)
+    assert more[2] < found[2]
+    np.testing.assert_array_equal(more[[0, 1, 3, 4, 5]], found[[0, 1, 3, 4, 5]])
+
+
 def test_without_air_and_cloud_all_light_arrives():
     day = np.arange(1, 366, 10)
     top = weather.extraterrestrial_radiation(np.array(50.0), day)
@@ -81,11 +91,15 @@ def test_light_stays_below_that_above_the_air_and_ends_in_the_polar_night():
     spread, rain = draw.uniform(0.0, 35.0, shape), draw.exponential(1e-5, shape) * (draw.random(shape) < 0.4)
     top = weather.extraterrestrial_radiation(latitude, day)
     altitude = draw.uniform(-400.0, 8000.0, 30)
-    found = sunlight.shortwave_from_extremes(spread, rain, draw.uniform(0, 4000, shape), latitude, altitude, day)
-    assert np.isfinite(found).all()
-    assert (found >= 0.0).all()
-    assert (found <= 0.98 * top + 1e-12).all()
-    assert (found[top == 0.0] == 0.0).all()
+    vapor = draw.uniform(0, 4000, shape)
+    for found in (
+        sunlight.shortwave_from_extremes(spread, rain, vapor, latitude, altitude, day),
+        sunlight.shortwave_from_rain(rain, vapor, latitude, altitude, day),
+    ):
+        assert np.isfinite(found).all()
+        assert (found >= 0.0).all()
+        assert (found <= 0.98 * top + 1e-12).all()
+        assert (found[top == 0.0] == 0.0).all()
 
 
 def test_skyline():
@@ -115,5 +129,9 @@ def test_short_series(days):
     found = sunlight.shortwave_from_extremes(
         np.full(days, 9.0), np.zeros(days), np.full(days, 900.0), np.array(40.0), np.array(300.0), np.arange(days) + 1
     )
+    assert found.shape == (days,)
+    assert (found > 50).all()
+    dry = np.zeros(days)
+    found = sunlight.shortwave_from_rain(dry, dry + 900.0, np.array(40.0), np.array(300.0), np.arange(days) + 1)
     assert found.shape == (days,)
     assert (found > 50).all()
