@@ -75,13 +75,20 @@ def weather(data: pathlib.Path, years: int) -> list[str]:
     path = data / f"forcing_{years}.nc"
     if not path.exists():
         year = xr.load_dataset(data / "forcing.nc").sel(time=slice(FIRST, str(first + YEAR - 1)))
-        shifted = [year.assign_coords(time=year.time + np.timedelta64(k * YEAR, "D")) for k in range(years + 1)]
+        shifted = [_later(year, k * YEAR) for k in range(years + 1)]
         fixed = [name for name in year.data_vars if "time" not in year[name].dims]
         moving = xr.concat([one.drop_vars(fixed) for one in shifted], "time")
         store.write_dataset(moving.merge(year[fixed]), path, "Weather of a year, repeated (generated)")
     begin, end = first + YEAR, first + (years + 1) * YEAR - 1
     words = [f"forcing.path={path}", f"period.start={begin}", f"period.end={end}"]
     return [*words, f"period.warmup_start={first}", f"period.warmup_end={begin - 1}"]
+
+
+def _later(weather: xr.Dataset, days: int) -> xr.Dataset:
+    """Weather that begins and ends so many days later."""
+    moved = {name: weather[name] + np.timedelta64(days, "D") for name in ("time", "time_bnds") if name in weather}
+    bounds = {name: moved[name].variable for name in ("time_bnds",) if name in moved}
+    return weather.assign(bounds).assign_coords(time=moved["time"].values)
 
 
 def make_maps(folder: pathlib.Path, data: pathlib.Path, kind: str, every: int, keys: dict[str, str]) -> None:
