@@ -159,11 +159,20 @@ def cloud_transmittance_of_rain(precipitation: np.ndarray) -> np.ndarray:
     Source:
         mccaskill1990 (rain of the day and of its neighbors); the amount and the values are this project's.
     """
+    wet, thickness, beside = signs_of_cloud(precipitation)
+    return RAIN_CLEAR * np.exp(-RAIN_CLOUD * wet - RAIN_THICKNESS * thickness - RAIN_BESIDE * beside)
+
+
+def signs_of_cloud(precipitation: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What rain tells of clouds (time, ...), 1: wet days, the logarithm of one and the amount in mm, wet days beside.
+
+    Args:
+        precipitation (time, ...): Precipitation, kg m-2 s-1.
+    """
     amount = precipitation * weather.SECONDS_PER_DAY
     wet = np.where(amount > WET_DAY, 1.0, 0.0)
     before, after = np.concatenate([wet[:1], wet[:-1]]), np.concatenate([wet[1:], wet[-1:]])
-    cloud = RAIN_CLOUD * wet + RAIN_THICKNESS * np.log1p(amount) + RAIN_BESIDE * 0.5 * (before + after)
-    return RAIN_CLEAR * np.exp(-cloud)
+    return wet, np.log1p(amount), 0.5 * (before + after)
 
 
 def shortwave_from_rain(

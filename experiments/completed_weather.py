@@ -22,7 +22,7 @@ import pandas as pd
 import scipy.optimize
 import xarray as xr
 
-from data_prep import appenzell, completion, sites, sunlight, weather
+from data_prep import appenzell, completion, sites, sunlight
 
 EXTREMES = ("precipitation", "air_temperature_min", "air_temperature_max")
 METHODS = {
@@ -74,16 +74,13 @@ def fit_clouds(places: dict[str, tuple[xr.Dataset, xr.Dataset]]) -> np.ndarray:
         rain = measured.precipitation.values
         known = measured.shortwave_down.values
         clear = derived.shortwave_down.values / sunlight.cloud_transmittance_of_rain(rain)
-        wet = np.where(rain * weather.SECONDS_PER_DAY > sunlight.WET_DAY, 1.0, 0.0)
-        beside = 0.5 * (np.append(wet[:1], wet[:-1]) + np.append(wet[1:], wet[-1:]))
-        thick = np.log1p(rain * weather.SECONDS_PER_DAY)
         scale = np.sqrt(known.size) * clear.mean()
-        parts.append((place == SHADED, known / scale, clear / scale, wet, thick, beside))
+        parts.append((place == SHADED, known / scale, clear / scale, np.stack(sunlight.signs_of_cloud(rain))))
 
     def missed(values: np.ndarray) -> np.ndarray:
         gaps = []
-        for shaded, known, clear, wet, thick, beside in parts:
-            light = clear * values[0] * np.exp(-values[1] * wet - values[2] * thick - values[3] * beside)
+        for shaded, known, clear, signs in parts:
+            light = clear * values[0] * np.exp(-values[1:] @ signs)
             gaps.append(light * ((known * light).sum() / (light**2).sum() if shaded else 1.0) - known)
         return np.concatenate(gaps)
 

@@ -86,9 +86,9 @@ def weather(data: pathlib.Path, years: int) -> list[str]:
 
 def _later(weather: xr.Dataset, days: int) -> xr.Dataset:
     """Weather that begins and ends so many days later."""
-    moved = {name: weather[name] + np.timedelta64(days, "D") for name in ("time", "time_bnds") if name in weather}
-    bounds = {name: moved[name].variable for name in ("time_bnds",) if name in moved}
-    return weather.assign(bounds).assign_coords(time=moved["time"].values)
+    step = np.timedelta64(days, "D")
+    moved = weather.assign(time_bnds=(weather.time_bnds.dims, weather.time_bnds.values + step))
+    return moved.assign_coords(time=weather.time.values + step)
 
 
 def make_maps(folder: pathlib.Path, data: pathlib.Path, kind: str, every: int, keys: dict[str, str]) -> None:
