@@ -119,10 +119,13 @@ def complete(
         add("air_temperature_max", temperature + 0.5 * spread, how.format(sign="and"), told, "dai1999")
     shade = "" if skyline is None else ", under the given skyline"
 
+    if extremes:
+        clouds = sunlight.cloud_transmittance(spread, rain * weather.SECONDS_PER_DAY > sunlight.WET_DAY)
+    else:
+        clouds = sunlight.cloud_transmittance_of_rain(rain)
+
     def shine(vapor: np.ndarray) -> np.ndarray:
-        if extremes:
-            return sunlight.shortwave_from_extremes(spread, rain, vapor, place, height, day, skyline)
-        return sunlight.shortwave_from_rain(rain, vapor, place, height, day, skyline)
+        return sunlight.shortwave(clouds, vapor, place, height, day, skyline)
 
     if "specific_humidity" not in values and DEW_POINT in dataset:
         array = dataset[DEW_POINT]

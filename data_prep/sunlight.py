@@ -114,37 +114,6 @@ def cloud_transmittance(diurnal_range: np.ndarray, wet: np.ndarray) -> np.ndarra
     return (1.0 - clouds) * np.where(wet, WET_DAY_FACTOR, 1.0)
 
 
-def shortwave_from_extremes(
-    diurnal_range: np.ndarray,
-    precipitation: np.ndarray,
-    vapor_pressure: np.ndarray,
-    latitude: np.ndarray,
-    altitude: np.ndarray,
-    day_of_year: np.ndarray,
-    horizon: np.ndarray | None = None,
-) -> np.ndarray:
-    r"""Daily mean shortwave radiation from the extremes of temperature, $R_a T_c T_f$, W m-2.
-
-    Args:
-        diurnal_range (time, ...): Highest less lowest temperature of the day, K.
-        precipitation (time, ...): Precipitation, kg m-2 s-1.
-        vapor_pressure (time, ...): Vapor pressure, Pa.
-        latitude (...): Latitude, degree.
-        altitude (...): Altitude, m.
-        day_of_year (time, ...): Day of the year, 1 to 366.
-        horizon (azimuth,): Height of the skyline at equal steps of azimuth from north over east, degree; flat if None.
-
-    Returns:
-        (time, ...): Shortwave radiation on the horizontal, W m-2.
-
-    Source:
-        thornton1999; thornton2000 for the horizon.
-    """
-    clear = clear_sky_transmittance(latitude, day_of_year, altitude, vapor_pressure)
-    through = clear * cloud_transmittance(diurnal_range, precipitation * weather.SECONDS_PER_DAY > WET_DAY)
-    return _on_the_ground(through, latitude, altitude, day_of_year, horizon)
-
-
 def cloud_transmittance_of_rain(precipitation: np.ndarray) -> np.ndarray:
     r"""Share of clear-sky light that clouds let through, told from rain alone, where no range of temperature is known.
 
@@ -175,18 +144,19 @@ def signs_of_cloud(precipitation: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
     return wet, np.log1p(amount), 0.5 * (before + after)
 
 
-def shortwave_from_rain(
-    precipitation: np.ndarray,
+def shortwave(
+    cloud_transmittance: np.ndarray,
     vapor_pressure: np.ndarray,
     latitude: np.ndarray,
     altitude: np.ndarray,
     day_of_year: np.ndarray,
     horizon: np.ndarray | None = None,
 ) -> np.ndarray:
-    r"""Daily mean shortwave radiation where extremes of temperature are missing, $R_a T_c T_f$, W m-2.
+    r"""Daily mean shortwave radiation under clouds, $R_a T_c T_f$, W m-2.
 
     Args:
-        precipitation (time, ...): Precipitation, kg m-2 s-1.
+        cloud_transmittance (time, ...): Share of clear-sky light that clouds let through T_f, 1, from
+            :func:`cloud_transmittance` or :func:`cloud_transmittance_of_rain`.
         vapor_pressure (time, ...): Vapor pressure, Pa.
         latitude (...): Latitude, degree.
         altitude (...): Altitude, m.
@@ -197,11 +167,12 @@ def shortwave_from_rain(
         (time, ...): Shortwave radiation on the horizontal, W m-2.
 
     Source:
-        thornton1999 for the clear sky; :func:`cloud_transmittance_of_rain`.
+        thornton1999; thornton2000 for the horizon.
     """
-    clear = clear_sky_transmittance(latitude, day_of_year, altitude, vapor_pressure)
-    through = clear * cloud_transmittance_of_rain(precipitation)
-    return _on_the_ground(through, latitude, altitude, day_of_year, horizon)
+    transmittance = clear_sky_transmittance(latitude, day_of_year, altitude, vapor_pressure) * cloud_transmittance
+    if horizon is not None:
+        transmittance = transmittance * unshaded_share(transmittance, latitude, altitude, day_of_year, horizon)
+    return weather.extraterrestrial_radiation(latitude, day_of_year) * transmittance
 
 
 def unshaded_share(
@@ -234,19 +205,6 @@ def unshaded_share(
         seen, total = seen + beam * above, total + beam
     diffuse = np.clip(DIFFUSE_SLOPE * (1.0 - transmittance), 0.0, 1.0)
     return (1.0 - diffuse) * seen / total + diffuse * np.mean(np.cos(np.deg2rad(horizon)) ** 2)
-
-
-def _on_the_ground(
-    transmittance: np.ndarray,
-    latitude: np.ndarray,
-    altitude: np.ndarray,
-    day_of_year: np.ndarray,
-    horizon: np.ndarray | None,
-) -> np.ndarray:
-    """Light that reaches the ground, W m-2, under a skyline if there is one."""
-    if horizon is not None:
-        transmittance = transmittance * unshaded_share(transmittance, latitude, altitude, day_of_year, horizon)
-    return weather.extraterrestrial_radiation(latitude, day_of_year) * transmittance
 
 
 def running_mean(values: np.ndarray, window: int) -> np.ndarray:

@@ -30,8 +30,6 @@ METHODS = {
     "extremes, precipitation": EXTREMES,
     "mean temperature, precipitation": ("precipitation", "air_temperature"),
 }
-
-
 SUNSHINE, SUNSHINE_PLACE = "Appenzell", (47.28, 1250.0)  # latitude, degree, and altitude, m
 SHADED = "Col de Porte"  # its level says nothing of clouds, because terrain and trees take light away
 

@@ -78,9 +78,8 @@ def test_without_air_and_cloud_all_light_arrives():
     day = np.arange(1, 366, 10)
     top = weather.extraterrestrial_radiation(np.array(50.0), day)
     nothing = np.zeros(day.size)
-    by_range = sunlight.shortwave_from_extremes(
-        np.full(day.size, 80.0), nothing, nothing, np.array(50.0), np.array(NO_AIR), day
-    )
+    clouds = sunlight.cloud_transmittance(np.full(day.size, 80.0), nothing > 0.0)
+    by_range = sunlight.shortwave(clouds, nothing, np.array(50.0), np.array(NO_AIR), day)
     np.testing.assert_allclose(by_range, top, rtol=1e-6)
 
 
@@ -92,10 +91,8 @@ def test_light_stays_below_that_above_the_air_and_ends_in_the_polar_night():
     top = weather.extraterrestrial_radiation(latitude, day)
     altitude = draw.uniform(-400.0, 8000.0, 30)
     vapor = draw.uniform(0, 4000, shape)
-    for found in (
-        sunlight.shortwave_from_extremes(spread, rain, vapor, latitude, altitude, day),
-        sunlight.shortwave_from_rain(rain, vapor, latitude, altitude, day),
-    ):
+    for clouds in (sunlight.cloud_transmittance(spread, rain > 0.0), sunlight.cloud_transmittance_of_rain(rain)):
+        found = sunlight.shortwave(clouds, vapor, latitude, altitude, day)
         assert np.isfinite(found).all()
         assert (found >= 0.0).all()
         assert (found <= 0.98 * top + 1e-12).all()
@@ -126,12 +123,8 @@ def test_running_mean():
 
 @pytest.mark.parametrize("days", [1, 5])
 def test_short_series(days):
-    found = sunlight.shortwave_from_extremes(
-        np.full(days, 9.0), np.zeros(days), np.full(days, 900.0), np.array(40.0), np.array(300.0), np.arange(days) + 1
-    )
-    assert found.shape == (days,)
-    assert (found > 50).all()
     dry = np.zeros(days)
-    found = sunlight.shortwave_from_rain(dry, dry + 900.0, np.array(40.0), np.array(300.0), np.arange(days) + 1)
-    assert found.shape == (days,)
-    assert (found > 50).all()
+    for clouds in (sunlight.cloud_transmittance(dry + 9.0, dry > 0.0), sunlight.cloud_transmittance_of_rain(dry)):
+        found = sunlight.shortwave(clouds, dry + 900.0, np.array(40.0), np.array(300.0), np.arange(days) + 1)
+        assert found.shape == (days,)
+        assert (found > 50).all()
