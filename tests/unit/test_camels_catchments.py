@@ -82,6 +82,9 @@ def test_the_recipe_makes_what_the_model_reads(real_data, tmp_path):
     area = np.asarray(domain.drainage.upstream_area)[gauges.cell] / 1e6
     np.testing.assert_allclose(area, table["area_gages2"], rtol=1e-6)
     np.testing.assert_allclose(np.asarray(domain.latitude)[gauges.cell], table["gauge_lat"], atol=0.5)
+    with xr.open_dataset(paths["domain"]) as maps:
+        deep = maps.surface_altitude - maps.channel_bed_altitude - maps.channel_depth  # of rivers below the land
+        np.testing.assert_allclose(deep, 800.0 * maps.mean_slope, rtol=1e-6, atol=1e-6)
     assert not domain.faces.edges.tail.size or np.abs(np.diff(domain.grid.row)).max() > 1
     altitude = np.asarray(domain.surface_altitude)
     whole = forcing_store.open_forcing(paths["forcing"], domain.grid, altitude, *camels_catchments.RECORD)
