@@ -49,7 +49,9 @@ class Forcing:
     """Weather."""
 
     path: str | None = key(None, "weather file, or a pattern such as 'weather/*.nc'")
-    lapse_rate: float = key(0.0065, "fall of temperature with altitude, K m-1, if the file has surface_altitude", low=0)
+    lapse_rate: float = key(
+        0.0065, "fall of temperature with altitude, K m-1; humidity goes along; if the file has surface_altitude", low=0
+    )
     scan: bool = key(True, "check every value of the period before the first step")
 
 

@@ -207,7 +207,7 @@ _PARAMETERS = (
         CELL,
         1e-3,
         1e3,
-        "The time in which the aquifer of a cell drains is 45 days over this factor",
+        "Low flow of a cell recedes in 45 days over this factor, and faster the more water its aquifer holds",
     ),
     Variable("leaf_area_factor", None, "factor on the leaf area index of every month", "1", CELL, 0.01, 10),
 )

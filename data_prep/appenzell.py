@@ -2,8 +2,8 @@
 
 Raw data: CAMELS-CH (weather and discharge) and swisstopo (terrain), EPSG:2056. What is done with them:
 
-* **Weather is that of the whole catchment.** It stands at the mean altitude of the cells; the model moves temperature
-  and pressure from there to each of them. Precipitation is the same everywhere.
+* **Weather is that of the whole catchment.** It stands at the mean altitude of the cells; the model moves temperature,
+  pressure and humidity from there to each of them. Precipitation is the same everywhere.
 * **Sunshine** is called hours, but is a share of the possible in percent (0 to 100). Shortwave radiation is
   (0.25 + 0.50 n/N) of that above the air (allen1998). Humidity follows from temperature (kimball1997), wind is the
   usual 2 m s-1 at 2 m; see :mod:`data_prep.completion`.

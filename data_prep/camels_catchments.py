@@ -18,9 +18,10 @@ attributes of basins, but no maps. So a basin is constructed:
 * **Weather.** The reanalysis drizzles. So what falls on its driest days is taken away until as many days of a year have
   less than 1 mm as the stations' `low_prec_freq` tells, and the rest is scaled to the mean of both products (local
   intensity scaling, schmidli2006). What is missing is derived (:mod:`data_prep.completion`). All of it belongs to the
-  mean altitude; the model moves temperature from there to the bands.
-* **Predictors** are those of the basin, with temperature, humidity and demand moved to the altitude of the band
-  (Hargreaves' dependence on temperature).
+  mean altitude; the model moves temperature and what hangs on it from there to the bands. Precipitation grows with
+  altitude (liston2006), and its mean over the bands is that of the basin.
+* **Predictors** are those of the basin, with precipitation, temperature, humidity and demand moved to the altitude of
+  the band (Hargreaves' dependence on temperature).
 
 Which basins are taken is decided before anything is run: kept records are divided in three by aridity and each third
 in three by the share of snow, and the same number is drawn from every part by a seed.
@@ -48,6 +49,8 @@ SIZE = 8000.0  # m, width of a cell of the grid; areas of cells are those of the
 BANDS = 5
 PARTS = 3  # of aridity, and of the share of snow in each
 SPREAD, SPREAD_SIZE, SPREAD_POWER = 0.198, 9000.0, -0.66  # see the module
+# km-1, by which precipitation grows with altitude in the months of a year, liston2006, table 1
+GROWTH = np.array([0.35, 0.35, 0.35, 0.30, 0.25, 0.20, 0.20, 0.20, 0.20, 0.25, 0.30, 0.35])
 VALLEY = 800.0  # m, mean height of a cell of 1 km above its river for a slope of 1 between such cells; see the module
 RECORD = ("1989-01-01", "2010-12-31")
 CLIMATE = ("aridity", "frac_snow", "low_prec_freq")  # columns of the attributes that this recipe needs besides
@@ -100,7 +103,8 @@ def prepare(
     progress(f"basins: {chosen.size} drawn; weather")
     forcing = make_weather(every, chosen, table, picked + 273.15, given[days], place)
     store.write_dataset(forcing, paths["forcing"], "Catchments of CAMELS-US: weather")
-    fields = make_fields(every, chosen, table, place)
+    yearly = forcing["precipitation"].mean("time").values[place.row]
+    fields = make_fields(every, chosen, table, place, yearly / yearly.mean(axis=1, keepdims=True))
     gauges = [
         {"gauge_id": every.gauge_id[k], "x": place.x[-1], "y": place.y[row], "area_km2": every.area[k] / 1e6,
          "name": table.loc[every.gauge_id[k], "gauge_name"]}
@@ -201,6 +205,26 @@ def band_altitudes(table: pd.DataFrame, area: np.ndarray) -> np.ndarray:
     return np.maximum(table["elev_mean"].to_numpy()[:, None] + spread[:, None] * shape, 0.0)
 
 
+def shares_of_bands(altitude: np.ndarray, month: np.ndarray) -> np.ndarray:
+    r"""Precipitation of the bands over that of their basin (..., basin, band), 1; their mean is one.
+
+    $$ \frac{1 + \chi\,(z - \bar z)}{1 - \chi\,(z - \bar z)} , $$
+
+    over its mean, with $\chi$ of the month.
+
+    Args:
+        altitude (basin, band): Altitude z, m.
+        month (...): Months, 1 to 12.
+
+    Source:
+        liston2006, eq. 33 and table 1.
+    """
+    rise = (altitude - altitude.mean(axis=1, keepdims=True)) / 1e3
+    part = np.clip(GROWTH[month - 1][..., None, None] * rise, -0.5, 0.5)  # beyond, a quotient is no growth
+    share = (1.0 + part) / (1.0 - part)
+    return share / share.mean(axis=-1, keepdims=True)
+
+
 def without_drizzle(rain: np.ndarray, dry_share: np.ndarray) -> np.ndarray:
     """Precipitation (basin, time) that is zero on the driest days of every basin, in the unit it came in.
 
@@ -243,13 +267,16 @@ def make_weather(
     altitude = xr.DataArray(table["elev_mean"].to_numpy(), dims="basin")
     given = completion.daily({"precipitation": rain.T, "air_temperature": temperature.T}, time, "basin")
     full, _ = completion.complete(given, altitude, middle)
-    full = full.isel(basin=nearest).rename(basin="y").expand_dims({"x": 2}, axis=2)
-    edges = np.array([place.x[0] - SIZE, place.x[-1] + SIZE])
-    heights = np.repeat(altitude.values[nearest][:, None], 2, axis=1)
-    return completion.on_grid(full, edges, place.y, CRS, heights)
+    shares = shares_of_bands(band_altitudes(table, every.area[chosen]), time.month.to_numpy())
+    full = full.isel(basin=nearest).rename(basin="y").expand_dims({"x": BANDS}, axis=2)
+    full["precipitation"] = full["precipitation"] * shares[:, nearest]
+    heights = np.repeat(altitude.values[nearest][:, None], BANDS, axis=1)
+    return completion.on_grid(full, place.x, place.y, CRS, heights)
 
 
-def make_fields(every: Basins, chosen: np.ndarray, table: pd.DataFrame, place: Rows) -> dict[str, np.ndarray]:
+def make_fields(
+    every: Basins, chosen: np.ndarray, table: pd.DataFrame, place: Rows, shares: np.ndarray
+) -> dict[str, np.ndarray]:
     """Maps of the domain and the predictors.
 
     Args:
@@ -257,6 +284,7 @@ def make_fields(every: Basins, chosen: np.ndarray, table: pd.DataFrame, place: R
         chosen (basin,): Positions of those drawn, from north to south.
         table: Their attributes.
         place: Rows of the grid.
+        shares (basin, band): Annual precipitation of the bands over that of their basin, 1.
     """
     shape = place.y.size, place.x.size
 
@@ -274,7 +302,7 @@ def make_fields(every: Basins, chosen: np.ndarray, table: pd.DataFrame, place: R
     rise = altitude - table["elev_mean"].to_numpy()[:, None]
     usual = known["mean_air_temperature"].to_numpy()[:, None]
     warmth = usual - LAPSE_RATE * rise
-    rain = np.broadcast_to(known["mean_precipitation"].to_numpy()[:, None], warmth.shape)
+    rain = known["mean_precipitation"].to_numpy()[:, None] * shares
     offset = weather.HARGREAVES_OFFSET - 273.15
     growth = np.maximum(warmth + offset, 1.0) / np.maximum(usual + offset, 1.0)
     demand = np.maximum(known["mean_potential_evapotranspiration"].to_numpy()[:, None] * growth, 50.0)

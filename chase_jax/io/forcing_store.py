@@ -4,7 +4,9 @@ The grid of the weather may be that of the domain or a coarser one in any projec
 are bilinear; where some of the four corners never hold a value (beyond a coast), the others take their weight, and
 where none does, the nearest point that does is taken. Indices and weights are computed once. Steps of less than a day
 are averaged to days. A stamp stands for the interval that begins at it (`time_bnds` wins where it is given).
-If the file holds its own `surface_altitude`, temperature and pressure are moved to the altitude of the cells.
+If the file holds its own `surface_altitude`, what depends on altitude is moved to that of the cells, as for NLDAS
+(cosgrove2003): temperature by a lapse rate, pressure with it, humidity so that the relative humidity stays, and the
+longwave radiation with temperature and humidity.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import glob
 import os
 import pathlib
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse
@@ -23,11 +26,13 @@ from chase_jax.checks import InputError, require
 from chase_jax.constants import GAS_CONSTANT_AIR, GRAVITY
 from chase_jax.domain.grid import Grid
 from chase_jax.io import regrid, store
+from chase_jax.physics import sky, thermodynamics
 from chase_jax.physics.atmosphere import Forcing
 from chase_jax.variables import FORCING_REQUIRED
 
 DEFAULT_DIURNAL_RANGE = 10.0  # K, where the file tells neither extremes nor the course of the day
 LAPSE_RATE = 0.0065  # K m-1, of the standard atmosphere
+MOVED = "air_temperature", "specific_humidity", "air_pressure", "longwave_down"  # with altitude
 STEPS_TO_SEE_THE_DAY = 4  # steps per day from which the diurnal range is taken from the steps themselves
 DAY = np.timedelta64(1, "D")
 
@@ -86,14 +91,11 @@ class Reader:
         daily = {name: steps.mean(axis=1) for name, steps in found.items()}
         spread = self._diurnal_range(found)
         cells = {name: (self.weights @ values.T).T for name, values in daily.items()}
-        temperature = cells["air_temperature"] - self.lapse_rate * self.rise
-        middle = 0.5 * (temperature + cells["air_temperature"])
-        pressure = cells["air_pressure"] * np.exp(-GRAVITY * self.rise / (GAS_CONSTANT_AIR * middle))
+        if self.rise.any():
+            cells |= _moved(cells, self.rise, self.lapse_rate)
         dates = self.dates[day : day + count]
         fields = {name: cells[name] for name in FORCING_REQUIRED} | {
-            "air_temperature": temperature,
-            "air_pressure": pressure,
-            "longwave_down": cells.get("longwave_down", np.zeros_like(temperature)),
+            "longwave_down": cells.get("longwave_down", np.zeros_like(cells["air_temperature"])),
             "diurnal_range": (self.weights @ spread.T).T,
             "day_of_year": ((dates - dates.astype("datetime64[Y]")) / DAY + 1.0).astype(float),
         }
@@ -162,6 +164,29 @@ class Reader:
         if self.steps_per_day >= STEPS_TO_SEE_THE_DAY:
             return temperature.max(axis=1) - temperature.min(axis=1)
         return np.full(temperature.shape[::2], DEFAULT_DIURNAL_RANGE)
+
+
+def _moved(cells: dict[str, np.ndarray], rise: np.ndarray, lapse_rate: float) -> dict[str, np.ndarray]:
+    """What changes of the weather (day, cell) of cells that lie (cell,) m above the surface it belongs to."""
+    names = [name for name in MOVED if name in cells]
+    days = zip(*(cells[name] for name in names), strict=True)  # one by one, which bounds the memory
+    moved = [_moved_day(dict(zip(names, day, strict=True)), rise, lapse_rate) for day in days]
+    return {name: np.stack([np.asarray(day[name]) for day in moved]) for name in names}
+
+
+@jax.jit
+def _moved_day(weather: dict[str, jax.Array], rise: jax.Array, lapse_rate: float) -> dict[str, jax.Array]:
+    """The same for one day."""
+    temperature, humidity, pressure = (weather[name] for name in MOVED[:3])
+    cooler = temperature - lapse_rate * rise
+    thinner = pressure * jnp.exp(-GRAVITY * rise / (GAS_CONSTANT_AIR * 0.5 * (temperature + cooler)))
+    most = thermodynamics.saturation_humidity(temperature, pressure).humidity
+    most_there = thermodynamics.saturation_humidity(cooler, thinner).humidity
+    here, there = (temperature, humidity, pressure), (cooler, humidity * (most_there / most), thinner)
+    moved = dict(zip(MOVED, there, strict=False))
+    if "longwave_down" in weather:
+        moved["longwave_down"] = sky.longwave_elsewhere(weather["longwave_down"], here, there)
+    return moved
 
 
 def open_forcing(

@@ -130,14 +130,14 @@ def sky_longwave(temperature: jax.Array, humidity: jax.Array, pressure: PerCell,
     r"""Longwave radiation from a partly cloudy sky, W m-2.
 
     $$ L = \big[(1 - n)\,\epsilon_c + n\big]\,\sigma T^4, \qquad
-       \epsilon_c = 1 - (1 + w)\,e^{-\sqrt{1.2 + 3 w}}, \quad w = 46.5\,e/T, \qquad
-       n = \mathrm{clip}\Big(1 - \frac{k}{0.75}, 0, 1\Big) . $$
+       n = \mathrm{clip}\Big(1 - \frac{k}{0.75}, 0, 1\Big) $$
 
-    w is the water vapor above, g cm-2, and n the cloud that takes away what is missing of the sunlight of a clear sky.
+    with the emissivity of a clear sky (:func:`clear_sky_emissivity`); n is the cloud that takes away what is missing of
+    the sunlight of a clear sky.
 
     Args:
         temperature (substep, cell): Air temperature T, K.
-        humidity (substep, cell): Specific humidity, 1, from which the vapor pressure e in hPa follows.
+        humidity (substep, cell): Specific humidity, 1.
         pressure (cell,): Air pressure, Pa.
         clearness (cell,): Share of the sunlight that reaches the ground k, 1.
 
@@ -146,13 +146,53 @@ def sky_longwave(temperature: jax.Array, humidity: jax.Array, pressure: PerCell,
         measurements at 1325 m in the Alps the daily means are within 1 W m-2, with a root mean square error of
         14 W m-2.
     """
-    ratio = const.MOLECULAR_WEIGHT_RATIO
-    vapor_pressure = 0.01 * pressure * humidity / (ratio + (1.0 - ratio) * humidity)
-    path = 46.5 * jnp.maximum(vapor_pressure, 1e-2) / temperature
-    clear = 1.0 - (1.0 + path) * jnp.exp(-jnp.sqrt(1.2 + 3.0 * path))
+    clear = clear_sky_emissivity(temperature, humidity, pressure)
     cloud = jnp.clip(1.0 - clearness / CLEAR_SKY_TRANSMISSION, 0.0, 1.0)
     emissivity = clear + cloud * (1.0 - clear)
     return emissivity * const.STEFAN_BOLTZMANN * fourth_power(temperature)
+
+
+def clear_sky_emissivity(temperature: jax.Array, humidity: jax.Array, pressure: PerCell) -> jax.Array:
+    r"""Emissivity of a clear sky, $1 - (1 + w)\,e^{-\sqrt{1.2 + 3 w}}$ with $w = 46.5\,e/T$, vapor above in g cm-2; 1.
+
+    Args:
+        temperature (..., cell): Air temperature T, K.
+        humidity (..., cell): Specific humidity, 1, from which the vapor pressure e in hPa follows.
+        pressure (..., cell): Air pressure, Pa.
+
+    Source:
+        prata1996.
+    """
+    ratio = const.MOLECULAR_WEIGHT_RATIO
+    vapor_pressure = 0.01 * pressure * humidity / (ratio + (1.0 - ratio) * humidity)
+    path = 46.5 * jnp.maximum(vapor_pressure, 1e-2) / temperature
+    return 1.0 - (1.0 + path) * jnp.exp(-jnp.sqrt(1.2 + 3.0 * path))
+
+
+def longwave_elsewhere(
+    longwave: jax.Array,
+    here: tuple[jax.Array, jax.Array, jax.Array],
+    there: tuple[jax.Array, jax.Array, jax.Array],
+) -> jax.Array:
+    r"""Longwave radiation of the same clouds over another altitude, W m-2.
+
+    $$ L' = \epsilon'\,\sigma T'^4, \qquad \epsilon' = \begin{cases}
+       1 - (1 - \epsilon)\,(1 - \epsilon_c')/(1 - \epsilon_c) & \epsilon > \epsilon_c \\
+       \epsilon\,\epsilon_c'/\epsilon_c & \text{else} \end{cases}, \qquad \epsilon = \frac{L}{\sigma T^4} . $$
+
+    Args:
+        longwave (..., cell): L, W m-2.
+        here: Air temperature, K, specific humidity, 1, and air pressure, Pa, that it belongs to, each (..., cell).
+        there: The same where it is wanted.
+
+    Source:
+        cosgrove2003 (the second case); that clouds stay (the first) is this project's.
+    """
+    emissivity = longwave / (const.STEFAN_BOLTZMANN * fourth_power(here[0]))
+    clear, clear_there = clear_sky_emissivity(*here), clear_sky_emissivity(*there)
+    cloudy = 1.0 - (1.0 - emissivity) * (1.0 - clear_there) / (1.0 - clear)
+    moved = jnp.where(emissivity > clear, cloudy, emissivity * clear_there / clear)
+    return moved * const.STEFAN_BOLTZMANN * fourth_power(there[0])
 
 
 def fourth_power(temperature: jax.Array) -> jax.Array:

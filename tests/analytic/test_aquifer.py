@@ -133,7 +133,7 @@ def test_a_river_step_spreads_as_the_error_function():
 def test_river_and_aquifer_relax_exactly():
     """Head difference decays as exp(-k t), in one step as in a hundred, and no water is lost."""
     conductance, coefficient, area, wet = 3e-6, 0.1, 1e6, 2e4
-    parameters = seepage.Parameters(jnp.array([conductance]))
+    parameters = seepage.Parameters(*(jnp.array([value]) for value in (conductance, np.inf)))
     rate = conductance * wet * (1.0 / (coefficient * area) + 1.0 / wet)
     bed, table, depth = 20.0, 12.0, 2.0  # head of the aquifer 8 m above the bed, river 2 m
     for steps in (1, 100):
@@ -147,3 +147,24 @@ def test_river_and_aquifer_relax_exactly():
             head = head - flow * dt / (coefficient * area)
         assert float((head - water)[0]) == pytest.approx(6.0 * np.exp(-3.0), rel=1e-12)
         assert float((storage * area + water * wet)[0]) == pytest.approx(5.0 * area + depth * wet, rel=1e-14)
+
+
+@pytest.mark.parametrize("doubling", [1e-2, 0.3, np.inf])
+def test_a_recession_that_bends_is_met_exactly_by_any_step(doubling):
+    """Drains of Hooghoudt: 1/d + a/S grows as exp(k t), in one step as in a hundred, and no water is lost."""
+    conductance, coefficient, area, wet = 3e-6, 0.1, 1e6, 2e4
+    parameters = seepage.Parameters(*(jnp.array([value]) for value in (conductance, doubling)))
+    rate = conductance * wet * (1.0 / (coefficient * area) + 1.0 / wet)
+    bed, start, bend = 20.0, 6.0, coefficient / doubling
+    exact = 1.0 / ((1.0 / start + bend) * np.exp(3.0) - bend)
+    for steps in (1, 7, 100):
+        dt = 3.0 / rate / steps
+        storage, water, head = jnp.array([5.0]), jnp.array([2.0]), jnp.array([2.0 + start])
+        for _ in range(steps):
+            flow = seepage.discharge(
+                parameters, storage, coefficient, bed - head, bed, water, water * wet, wet, area, dt
+            )
+            storage, water = storage - flow * dt / area, water + flow * dt / wet
+            head = head - flow * dt / (coefficient * area)
+        assert float((head - water)[0]) == pytest.approx(exact, rel=1e-10)
+        assert float((storage * area + water * wet)[0]) == pytest.approx(5.0 * area + 2.0 * wet, rel=1e-14)

@@ -104,7 +104,10 @@ def test_aquifer_and_river_together_keep_their_water():
     wet = jnp.asarray(10.0 ** rng.uniform(3.0, 6.0, cells))
     depth = jnp.asarray(rng.exponential(1.0, cells) * (rng.random(cells) < 0.8))
     flow = seepage.discharge(
-        seepage.Parameters(jnp.asarray(10.0 ** rng.uniform(-9.0, -3.0, cells))),
+        seepage.Parameters(
+            jnp.asarray(10.0 ** rng.uniform(-9.0, -3.0, cells)),
+            jnp.asarray(rng.choice([1e-4, 0.045, np.inf], cells)),
+        ),
         storage,
         jnp.asarray(rng.choice([0.005, 0.1], cells)),
         jnp.asarray(rng.uniform(-1.0, 60.0, cells)),

@@ -66,7 +66,7 @@ def test_level_tables_and_impervious_rock_have_finite_derivatives(solver):
     assert float(jnp.abs(gradient[1]).max()) > 0.0
 
 
-def seep(conductance, storage, volume):
+def seep(conductance, doubling, storage, volume):
     """Sum over three steps with cells that gain, lose, are dry, full or cut off."""
     wet, area = 2e4, 1e6
     bed = jnp.array([10.0, 10.0, 1.0, 3.0, 10.0, 2.0])
@@ -74,7 +74,7 @@ def seep(conductance, storage, volume):
     for _ in range(3):
         table = soil_hydraulics.water_table(storage, jnp.full(6, 50.0), jnp.full(6, 0.1))
         flow = seepage.discharge(
-            seepage.Parameters(conductance),
+            seepage.Parameters(conductance, doubling),
             storage,
             table.storage_coefficient,
             table.depth,
@@ -90,18 +90,20 @@ def seep(conductance, storage, volume):
     return total + jnp.sum(storage) + 1e-6 * jnp.sum(volume**2) / wet
 
 
-seep_slopes = jax.jit(jax.grad(seep, (0, 1, 2)))
+seep_slopes = jax.jit(jax.grad(seep, (0, 1, 2, 3)))
 STORAGE = jnp.array([4.8, 4.0, 5.005, 4.9, 0.5, 5.012])
 VOLUME = jnp.array([1e4, 3e4, 5e3, 4e4, 2e4, 1e3])
 
 
 def test_seepage():
-    error = directional_check(jax.jit(lambda given: seep(*given)), (jnp.full(6, 1e-6), STORAGE, VOLUME))
+    given = jnp.full(6, 1e-6), jnp.full(6, 0.05), STORAGE, VOLUME
+    error = directional_check(jax.jit(lambda given: seep(*given)), given)
     assert error < 1e-5
 
 
 @pytest.mark.parametrize("conductance", [0.0, 1e-6, 1e-2])
+@pytest.mark.parametrize("doubling", [1e-3, 0.045, 1e30])
 @pytest.mark.parametrize(("wet", "full"), [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0)])
-def test_seepage_between_empty_stores_has_finite_derivatives(conductance, wet, full):
-    gradient = seep_slopes(jnp.full(6, conductance), full * STORAGE, wet * VOLUME)
+def test_seepage_between_empty_stores_has_finite_derivatives(conductance, doubling, wet, full):
+    gradient = seep_slopes(jnp.full(6, conductance), jnp.full(6, doubling), full * STORAGE, wet * VOLUME)
     assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in gradient)

@@ -62,6 +62,15 @@ def test_bands_have_the_mean_and_the_spread_that_slope_and_size_let_expect():
     assert altitude[1].min() == 0.0  # never below the sea
 
 
+def test_precipitation_grows_with_altitude_more_in_winter_and_keeps_its_mean():
+    altitude = np.array([[2000.0, 1500.0, 1000.0], [310.0, 300.0, 290.0]])
+    shares = camels_catchments.shares_of_bands(altitude, np.array([1, 7]))
+    np.testing.assert_allclose(shares.mean(axis=-1), 1.0, rtol=1e-14)
+    np.testing.assert_allclose(shares[0, 0, 0] / shares[0, 0, 1], (1 + 0.35 * 0.5) / (1 - 0.35 * 0.5), rtol=1e-12)
+    np.testing.assert_allclose(shares[1, 0, 0] / shares[1, 0, 1], (1 + 0.20 * 0.5) / (1 - 0.20 * 0.5), rtol=1e-12)
+    assert (np.abs(shares[:, 1] - 1.0) < 0.01).all()
+
+
 def test_drizzle_is_taken_away_until_the_share_of_dry_days_is_right():
     rain = np.random.default_rng(2).gamma(0.4, 3.0, (2, 5000))
     dry = np.array([0.5, 0.8])
@@ -92,6 +101,17 @@ def test_the_recipe_makes_what_the_model_reads(real_data, tmp_path):
     warmth = np.asarray(year.air_temperature).mean(0)
     first = np.asarray(domain.drainage.first)[gauges.cell]
     assert (warmth[first] < warmth[gauges.cell]).all()  # bands higher up are colder
+    bands = (-1, camels_catchments.BANDS)
+    weather = whole.read(0, 31)  # a January: precipitation over that of the basin is what altitude lets expect
+    rain = np.asarray(weather.precipitation).mean(0).reshape(bands)
+    shares = camels_catchments.shares_of_bands(altitude.reshape(bands), np.array(1))
+    np.testing.assert_allclose(rain / rain.mean(1, keepdims=True), shares, rtol=1e-5)
+    with xr.open_dataset(paths["domain"]) as maps:
+        wet = domain.grid.pack(maps.mean_precipitation.values).reshape(bands)
+    np.testing.assert_allclose(wet.mean(1), table["p_mean"].to_numpy() * 365.25, rtol=0.25)
+    steep = shares[:, 0] > 1.01
+    assert steep.any()
+    assert (wet[steep, 0] > wet[steep, -1]).all()
     with xr.open_dataset(paths["observations"]) as observed:
         depth = observed.discharge.mean("time").values / (area * 1e6) * 1e3 * 86400.0
     attributes = pd.read_csv(real_data / "camels_us" / "attributes.csv", dtype={"gauge_id": str}).set_index("gauge_id")

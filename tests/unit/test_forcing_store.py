@@ -9,6 +9,7 @@ import xarray as xr
 
 from chase_jax.checks import InputError
 from chase_jax.io import domain_store, forcing_store, store
+from chase_jax.physics import thermodynamics
 
 
 @pytest.fixture
@@ -69,13 +70,39 @@ def test_extremes_of_the_file_tell_the_diurnal_range_and_longwave_is_taken(tmp_p
     np.testing.assert_array_equal(found.air_temperature[2:], np.tile(found.air_temperature[1], (29, 1)))
 
 
-def test_altitude_of_the_weather_moves_temperature_and_pressure(tmp_path, domain):
+def test_altitude_of_the_weather_moves_what_depends_on_it(tmp_path, domain):
     data = small_case.forcing_dataset(double=True)
+    data["longwave_down"] = 0.0 * data["air_temperature"] + 300.0
+    data["longwave_down"].attrs = {"grid_mapping": "crs"}
+    level = read(tmp_path, domain, data).read(0, 1)
+    height = np.asarray(domain.surface_altitude)
     data["surface_altitude"] = (("y", "x"), np.full((3, 3), 1100.0), {"grid_mapping": "crs"})
     found = read(tmp_path, domain, data).read(0, 1)
-    height = np.asarray(domain.surface_altitude)
     np.testing.assert_allclose(found.air_temperature[0], 285.0 + 0.0065 * (1100.0 - height), rtol=1e-6)
     assert (found.air_pressure > 9e4).all()
+
+    def relative(weather):
+        most = thermodynamics.saturation_humidity(weather.air_temperature, weather.air_pressure).humidity
+        return np.asarray(weather.specific_humidity / most)
+
+    np.testing.assert_allclose(relative(found), relative(level), rtol=1e-12)
+    warmer = np.asarray(found.air_temperature > level.air_temperature)
+    assert warmer.any()
+    assert ((np.asarray(found.longwave_down) > 300.0) == warmer).all()
+    assert ((np.asarray(found.specific_humidity) > np.asarray(level.specific_humidity)) == warmer).all()
+
+
+def test_where_the_weather_belongs_to_the_cells_nothing_moves(tmp_path, domain):
+    data = small_case.forcing_dataset(double=True)
+    data["longwave_down"] = 0.0 * data["air_temperature"] + 300.0
+    data["longwave_down"].attrs = {"grid_mapping": "crs"}
+    data["surface_altitude"] = (("y", "x"), np.full((3, 3), float(domain.surface_altitude[0])), {"grid_mapping": "crs"})
+    lone = np.full(domain.grid.cells, float(domain.surface_altitude[0]))
+    store.write_dataset(data, tmp_path / "f.nc", "A test")
+    found = forcing_store.open_forcing(tmp_path / "f.nc", domain.grid, lone, "1990-01-01", "1990-01-04").read(0, 1)
+    for name in ("air_temperature", "air_pressure", "specific_humidity", "longwave_down"):
+        given = float(data[name].values.ravel()[0])
+        np.testing.assert_allclose(getattr(found, name), given, rtol=1e-14)
 
 
 def test_files_that_follow_each_other_are_one(tmp_path, domain):

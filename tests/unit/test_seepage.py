@@ -8,12 +8,12 @@ from chase_jax.physics import seepage
 DAY = 86400.0
 
 
-def flow(head, depth, conductance=1e-6, width=20.0, storage=5.0, dt=3600.0, coefficient=0.1, area=1e6):
-    """Seepage for the head of the aquifer above the bed and the depth of the river, m."""
+def flow(head, depth, conductance=1e-6, width=20.0, storage=5.0, dt=3600.0, coefficient=0.1, area=1e6, doubling=np.inf):
+    """Seepage for the head of the aquifer above the bed and the depth of the river, m; linear in it by default."""
     head, depth = jnp.atleast_1d(jnp.asarray(head)), jnp.atleast_1d(jnp.asarray(depth))
     wet = width * 1000.0
     return seepage.discharge(
-        seepage.Parameters(jnp.array([conductance])),
+        seepage.Parameters(jnp.array([conductance]), jnp.array([doubling])),
         jnp.array([storage]),
         jnp.array([coefficient]),
         3.0 - head,
@@ -62,14 +62,15 @@ def test_a_river_that_has_run_dry_does_not_amplify_what_it_has_less(volume):
     assert 0.0 <= float(after(volume)) <= volume
 
 
+@pytest.mark.parametrize("doubling", [np.inf, 0.045, 1e-4])
 @pytest.mark.parametrize("dt", [3600.0, DAY, 3650 * DAY])
-def test_no_step_takes_more_than_there_is_nor_overshoots(dt):
+def test_no_step_takes_more_than_there_is_nor_overshoots(dt, doubling):
     head, depth = jnp.array([6.0, 6.0, -9.0, 0.2]), jnp.array([0.0, 1.0, 2.0, 0.3])
     for storage in (5.0, 1e-4, 0.0):
-        moved = flow(head, depth, conductance=1e-3, storage=storage, dt=dt) * dt
+        moved = flow(head, depth, conductance=1e-3, storage=storage, dt=dt, doubling=doubling) * dt
         assert bool(jnp.all(moved <= storage * 1e6 * (1.0 + 1e-15)))
         assert bool(jnp.all(-moved <= depth * 2e4 * (1.0 + 1e-15)))
-    moved = flow(head[1], depth[1], conductance=1e-3, dt=dt) * dt
+    moved = flow(head[1], depth[1], conductance=1e-3, dt=dt, doubling=doubling) * dt
     assert float(head[1] - moved[0] / 1e5) >= float(depth[1] + moved[0] / 2e4) - 1e-9
 
 
@@ -77,14 +78,24 @@ def test_an_impervious_bed_lets_nothing_through():
     assert float(flow(5.0, 1.0, conductance=0.0)[0]) == 0.0
 
 
-def test_by_default_every_aquifer_drains_in_45_days():
+def test_an_aquifer_conducts_the_better_the_fuller_it_is():
+    """0.2 m of water above the stream double the conductance; what a river loses does not know it."""
+    of = 1e-6 * 2e4
+    given = {"dt": 1.0, "doubling": 0.2}
+    assert float(flow(2.5, 0.5, **given)[0]) == pytest.approx(of * 2.0 * 2.0, rel=1e-3)
+    assert float(flow(6.5, 0.5, **given)[0]) == pytest.approx(of * 6.0 * 4.0, rel=1e-3)
+    assert float(flow(0.5, 1.0, **given)[0]) == float(flow(0.5, 1.0, dt=1.0)[0]) < 0.0
+    rising = flow(jnp.linspace(-0.5, 5.0, 200), jnp.full(200, 1.0), doubling=0.2)
+    assert bool(jnp.all(jnp.diff(rising) > 0.0))
+
+
+def test_by_default_low_flow_recedes_in_45_days_and_a_full_aquifer_drains_faster():
     area, coefficient = 1e6, jnp.array([0.05, 0.2])
     wet = jnp.array([5e3, 1e5])
-    conductance = seepage.Parameters.default(coefficient, area, wet).bed_conductance
+    default = seepage.Parameters.default(coefficient, area, wet)
     for k in range(2):
-        heads = [
-            flow(h, 0.0, float(conductance[k]), float(wet[k]) / 1000, dt=1.0, coefficient=float(coefficient[k]))
-            for h in (1.0, 2.0)
-        ]
-        time = float(coefficient[k]) * area / float(heads[1][0] - heads[0][0])
-        assert time == pytest.approx(45 * DAY, rel=1e-3)
+        yields, doubling = float(coefficient[k]), float(default.doubling_storage[k])
+        given = {"width": float(wet[k]) / 1000, "dt": 1.0, "coefficient": yields, "doubling": doubling}
+        for stored, days in ((1e-4, 45.0 / (1 + 1e-4 / 0.045)), (0.045, 22.5), (0.135, 11.25)):
+            drained = float(flow(stored / yields, 0.0, float(default.bed_conductance[k]), **given)[0])
+            assert stored * area / drained == pytest.approx(days * DAY, rel=1e-3)
