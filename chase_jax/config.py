@@ -50,7 +50,9 @@ class Forcing:
 
     path: str | None = key(None, "weather file, or a pattern such as 'weather/*.nc'")
     lapse_rate: float = key(
-        0.0065, "fall of temperature with altitude, K m-1; humidity goes along; if the file has surface_altitude", low=0
+        0.0065,
+        "fall of temperature with altitude, K m-1; humidity follows; only if the file has surface_altitude",
+        low=0,
     )
     scan: bool = key(True, "check every value of the period before the first step")
 

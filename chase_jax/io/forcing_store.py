@@ -168,10 +168,10 @@ class Reader:
 
 def _moved(cells: dict[str, np.ndarray], rise: np.ndarray, lapse_rate: float) -> dict[str, np.ndarray]:
     """What changes of the weather (day, cell) of cells that lie (cell,) m above the surface it belongs to."""
-    names = [name for name in MOVED if name in cells]
-    days = zip(*(cells[name] for name in names), strict=True)  # one by one, which bounds the memory
-    moved = [_moved_day(dict(zip(names, day, strict=True)), rise, lapse_rate) for day in days]
-    return {name: np.stack([np.asarray(day[name]) for day in moved]) for name in names}
+    held = {name: cells[name] for name in MOVED if name in cells}
+    days = range(len(held["air_temperature"]))  # one by one, which bounds the memory
+    moved = [_moved_day({name: held[name][day] for name in held}, rise, lapse_rate) for day in days]
+    return {name: np.stack([np.asarray(day[name]) for day in moved]) for name in held}
 
 
 @jax.jit
@@ -183,7 +183,7 @@ def _moved_day(weather: dict[str, jax.Array], rise: jax.Array, lapse_rate: float
     most = thermodynamics.saturation_humidity(temperature, pressure).humidity
     most_there = thermodynamics.saturation_humidity(cooler, thinner).humidity
     here, there = (temperature, humidity, pressure), (cooler, humidity * (most_there / most), thinner)
-    moved = dict(zip(MOVED, there, strict=False))
+    moved = dict(zip(MOVED[:3], there, strict=True))
     if "longwave_down" in weather:
         moved["longwave_down"] = sky.longwave_elsewhere(weather["longwave_down"], here, there)
     return moved

@@ -162,9 +162,8 @@ def test_longwave_at_another_altitude_is_that_of_the_same_sky():
     clearness = jnp.array([0.75, 0.4, 0.0])  # clear, cloudy, overcast
     moved = sky.longwave_elsewhere(sky.sky_longwave(*here, clearness), here, there)
     np.testing.assert_allclose(moved, sky.sky_longwave(*there, clearness), rtol=1e-12)
-    darker = sky.longwave_elsewhere(
-        jnp.full(3, 200.0), here, there
-    )  # darker than a clear sky: scaled, never below zero
+    # a sky darker than a clear one is scaled, and so never below zero
+    darker = sky.longwave_elsewhere(jnp.full(3, 200.0), here, there)
     share = sky.clear_sky_emissivity(*there) / sky.clear_sky_emissivity(*here)
     np.testing.assert_allclose(darker, 200.0 * share * (278.0 / 285.0) ** 4, rtol=1e-12)
     brighter = jnp.full(3, 1.02 * 5.67e-8 * 285.0**4)  # a sky warmer than the air keeps being so
