@@ -116,6 +116,8 @@ class _Job:
         fit = self._round("columns", closed, unknowns if fit is None else fit.unknowns, fit, s.trials, None)
         counts = [0]  # of cells met after each round
         for number in range(1, s.rounds or (STANDARD_ROUNDS if standard else ROUNDS)):
+            if self._enough():
+                break
             longest = partial.STAGE if standard or number == SHARED else s.spinup_cycles
             self.settling = None if number < SHARED else longest
             self._renew("columns", closed, fit.unknowns, s.renewal_cycles if number < SHARED else s.spinup_cycles)
@@ -140,6 +142,11 @@ class _Job:
         self.settling = None
         self._renew("columns", closed, fit.unknowns, s.spinup_cycles)
         return fit
+
+    def _enough(self) -> bool:
+        """Whether the search in closed columns has cost as much as it may."""
+        most = self.settings.fit.runs
+        return most is not None and self.spent >= most
 
     def _begin_anew(self, closed: Simulator, anew: np.ndarray) -> None:
         """Give cells (cell,) back the stores of the first spin-up.
@@ -172,6 +179,7 @@ class _Job:
         fit = cellwise.gauss_newton(
             lambda unknowns, slopes: self._trial(COARSE, year, unknowns, slopes, None),
             start, goal, s.derivatives, max(s.trials // 2, 2),  # a part tells the whole only so well
+            enough=self._enough,
         )  # fmt: skip
         self._renew("columns", closed, fit.unknowns, s.renewal_cycles)
         return fit
@@ -191,15 +199,16 @@ class _Job:
         def evaluate(unknowns: np.ndarray, slopes: bool) -> Outcome:
             return self._trial(kind, simulator, unknowns, slopes, cells)
 
+        enough = cellwise.never if kind == "coupled" else self._enough
         if self.settings.method == "standard":
             if before is None:
                 return alternating.standard(evaluate, start, self.goal, trials)
-            return alternating.again(evaluate, before, self.goal, max(trials // 2, 2))
+            return alternating.again(evaluate, before, self.goal, max(trials // 2, 2), enough)
         again = before is not None and (kind == "coupled" or self.settings.fit.derivatives != "always")
         asked = "never" if again else self.settings.fit.derivatives
         known = before.jacobian if before is not None else None
         fresh = np.ones(self.cells.size, bool) if self.settling else anew
-        return cellwise.gauss_newton(evaluate, start, self.goal, asked, trials, known, fresh)
+        return cellwise.gauss_newton(evaluate, start, self.goal, asked, trials, known, fresh, enough)
 
     def _finished(self, fit: Fit, found: Fit, outcomes: list[Outcome], search: float) -> str:
         """Write what was found, with the residuals of the last trial."""

@@ -374,6 +374,12 @@ class Fit:
         "field or network",
         low=1,
     )
+    runs: float | None = key(
+        None,
+        "most forward runs that the search in closed columns may cost, spin-up included; it then ends with the best it "
+        "has, but not within the first round of method=standard; empty for no limit",
+        low=0,
+    )
     spinup_cycles: int = key(12, "repetitions of the run-in before the first trial", low=1)
     renewal_cycles: int = key(
         3, "repetitions of the run-in between the first rounds, and before the coupled model judges", low=1

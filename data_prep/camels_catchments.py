@@ -40,7 +40,7 @@ import xarray as xr
 
 from chase_jax.checks import require
 from chase_jax.io import inputs, store
-from chase_jax.io.forcing_store import LAPSE_RATE
+from chase_jax.physics.elevation import LAPSE_RATE
 from chase_jax.signatures.attributes import Basins, climate_predictors
 from data_prep import camels_us, channels, completion, hydrography, legends, outputs, rawfiles, weather
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.ndimage
 
-from chase_jax.io.forcing_store import LAPSE_RATE
+from chase_jax.physics.elevation import LAPSE_RATE
 from data_prep import rawfiles
 
 FILE, MASK = "china_box_climatology.nc", "china_landmask_30s.nc"

@@ -10,7 +10,7 @@ import xarray as xr
 
 from chase_jax.checks import require
 from chase_jax.io import store
-from chase_jax.io.forcing_store import LAPSE_RATE
+from chase_jax.physics.elevation import LAPSE_RATE
 from data_prep import generator, vectors
 
 EARTH_RADIUS = 6.371e6  # m

@@ -21,7 +21,7 @@ import scipy.optimize.elementwise
 from scipy.special import expit, logit
 
 from chase_jax.calibration import bracket
-from chase_jax.calibration.cellwise import CLOSE, Evaluate, Fit, Goal, status_of
+from chase_jax.calibration.cellwise import CLOSE, Evaluate, Fit, Goal, never, status_of
 from chase_jax.calibration.transforms import MARGIN
 
 NEAR_SHARE = 0.02  # 1, of the range of a parameter, first step of a search from near what is known
@@ -59,7 +59,7 @@ def standard(evaluate: Evaluate, start: np.ndarray, goal: Goal, trials: int = 12
     return Fit(unknowns, residuals, None, status_of(goal, unknowns, residuals))
 
 
-def again(evaluate: Evaluate, before: Fit, goal: Goal, trials: int = 6) -> Fit:
+def again(evaluate: Evaluate, before: Fit, goal: Goal, trials: int = 6, enough: Callable[[], bool] = never) -> Fit:
     """The second parameter by its signature, the first one following to keep its own met, from near what is known.
 
     Args:
@@ -67,6 +67,7 @@ def again(evaluate: Evaluate, before: Fit, goal: Goal, trials: int = 6) -> Fit:
         before: What was found.
         goal: One signature for every parameter, in the same order.
         trials: Most trials of the second parameter; half as many of the first within each.
+        enough: Asked before a trial; where it says yes the search ends with the best so far.
     """
     share = expit(before.unknowns)
     residuals = goal.residuals(evaluate(before.unknowns, False))
@@ -80,7 +81,7 @@ def again(evaluate: Evaluate, before: Fit, goal: Goal, trials: int = 6) -> Fit:
         usual = -NEAR_SHARE * np.sign(value)  # most signatures grow with their parameter
         step = np.where(np.isfinite(step) & (step != 0.0), step, usual)
         bounds = (MARGIN, 1.0 - MARGIN)
-        found, _, slope = bracket.roots(function, share[row].copy(), value, seek, step, bounds, CLOSE, most)
+        found, _, slope = bracket.roots(function, share[row].copy(), value, seek, step, bounds, CLOSE, most, enough)
         slopes[row] = np.where(np.isfinite(slope) & (slope != 0.0), slope, slopes[row])
         return found
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from chase_jax.calibration.cellwise import never
+
 WIDENED = (0.5, 4.0)  # 1, of successive steps before the sign has changed
 BEYOND = 1.1  # 1, of the secant, so that the sign changes
 EDGE = 0.02  # 1, part of a bracket from its ends that no trial comes closer to, where rounding would stall it
@@ -28,6 +30,7 @@ def roots(
     bounds: tuple[float, float],
     close: float,
     trials: int,
+    enough: Callable[[], bool] = never,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The closest points to roots (cell,) that were tried, their values, and the slope of the last two points.
 
@@ -40,6 +43,7 @@ def roots(
         bounds: Smallest and largest point.
         close: Absolute value at which a search ends.
         trials: Most trials.
+        enough: Asked before every trial; where it says yes the search ends.
     """
     low, high = bounds
     best, least = guess.copy(), value.copy()
@@ -51,7 +55,7 @@ def roots(
     turned = np.zeros(guess.shape, bool)
     for _ in range(trials):
         active = seek & (np.abs(least) > close)
-        if not active.any():
+        if enough() or not active.any():
             break
         away = np.clip(b + length, low, high)
         with np.errstate(all="ignore"):

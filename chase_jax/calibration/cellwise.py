@@ -54,6 +54,11 @@ STATUS = (
 Evaluate = Callable[[np.ndarray, bool], Outcome]
 
 
+def never() -> bool:
+    """The answer of a search that may cost whatever it costs."""
+    return False
+
+
 @dataclasses.dataclass(frozen=True)
 class Goal:
     """What is to be met, and by how much it may be missed.
@@ -145,6 +150,7 @@ def gauss_newton(
     trials: int = 12,
     jacobian: np.ndarray | None = None,
     anew: np.ndarray | None = None,
+    enough: Callable[[], bool] = never,
 ) -> Fit:
     """All parameters of a cell together; see the module.
 
@@ -157,6 +163,7 @@ def gauss_newton(
         trials: Most runs, those for the first differences not counted; fewer if hardly any cell comes on.
         jacobian: (cell, signature, parameter) derivatives to begin with, if they are known and not asked of runs.
         anew: (cell,) cells where they are not known after all, and found by differences if the cell is open.
+        enough: Asked before every trial after the first; where it says yes the search ends with the best so far.
     """
     require_choice(derivatives, "derivatives", DERIVATIVES)
     best = np.clip(start, -damped.LIMIT, damped.LIMIT)
@@ -175,7 +182,7 @@ def gauss_newton(
         open_rows = ~_pressed(jacobian, residuals, best)
         seeking = np.abs(residuals * open_rows).max(axis=0) > CLOSE
         step = damped.step(jacobian, residuals * open_rows, damping, best) * seeking
-        if not (np.abs(step) > 1e-6).any():
+        if enough() or not (np.abs(step) > 1e-6).any():
             break
         tried = best + step
         outcome = evaluate(tried, derivatives == "always")

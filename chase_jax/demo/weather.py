@@ -16,8 +16,8 @@ import pandas as pd
 
 from chase_jax.constants import SOLAR_CONSTANT
 from chase_jax.demo import terrain
-from chase_jax.io.forcing_store import LAPSE_RATE
 from chase_jax.physics import sky
+from chase_jax.physics.elevation import LAPSE_RATE
 
 SEED = 1979
 PERIOD = ("2000-01-01", "2001-12-31")

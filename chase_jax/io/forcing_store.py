@@ -4,9 +4,8 @@ The grid of the weather may be that of the domain or a coarser one in any projec
 are bilinear; where some of the four corners never hold a value (beyond a coast), the others take their weight, and
 where none does, the nearest point that does is taken. Indices and weights are computed once. Steps of less than a day
 are averaged to days. A stamp stands for the interval that begins at it (`time_bnds` wins where it is given).
-If the file holds its own `surface_altitude`, what depends on altitude is moved to that of the cells, as for NLDAS
-(cosgrove2003): temperature by a lapse rate, pressure with it, humidity so that the relative humidity stays, and the
-longwave radiation with temperature and humidity.
+If the file holds its own `surface_altitude`, what depends on altitude is moved to that of the cells
+(:mod:`chase_jax.physics.elevation`).
 """
 
 from __future__ import annotations
@@ -23,16 +22,15 @@ import scipy.sparse
 import xarray as xr
 
 from chase_jax.checks import InputError, require
-from chase_jax.constants import GAS_CONSTANT_AIR, GRAVITY
 from chase_jax.domain.grid import Grid
 from chase_jax.io import regrid, store
-from chase_jax.physics import sky, thermodynamics
+from chase_jax.physics import elevation
 from chase_jax.physics.atmosphere import Forcing
+from chase_jax.physics.elevation import LAPSE_RATE
 from chase_jax.variables import FORCING_REQUIRED
 
 DEFAULT_DIURNAL_RANGE = 10.0  # K, where the file tells neither extremes nor the course of the day
-LAPSE_RATE = 0.0065  # K m-1, of the standard atmosphere
-MOVED = "air_temperature", "specific_humidity", "air_pressure", "longwave_down"  # with altitude
+MOVED = "air_temperature", "specific_humidity", "air_pressure", "longwave_down"  # as `elevation.Weather` has them
 STEPS_TO_SEE_THE_DAY = 4  # steps per day from which the diurnal range is taken from the steps themselves
 DAY = np.timedelta64(1, "D")
 
@@ -168,25 +166,13 @@ class Reader:
 
 def _moved(cells: dict[str, np.ndarray], rise: np.ndarray, lapse_rate: float) -> dict[str, np.ndarray]:
     """What changes of the weather (day, cell) of cells that lie (cell,) m above the surface it belongs to."""
-    held = {name: cells[name] for name in MOVED if name in cells}
-    days = range(len(held["air_temperature"]))  # one by one, which bounds the memory
-    moved = [_moved_day({name: held[name][day] for name in held}, rise, lapse_rate) for day in days]
-    return {name: np.stack([np.asarray(day[name]) for day in moved]) for name in held}
+    names = [name for name in MOVED if name in cells]
+    days = zip(*(cells[name] for name in names), strict=True)  # one by one, which bounds the memory
+    there = [_moved_day(elevation.Weather(*day), rise, lapse_rate) for day in days]
+    return {name: np.stack([np.asarray(day[k]) for day in there]) for k, name in enumerate(names)}
 
 
-@jax.jit
-def _moved_day(weather: dict[str, jax.Array], rise: jax.Array, lapse_rate: float) -> dict[str, jax.Array]:
-    """The same for one day."""
-    temperature, humidity, pressure = (weather[name] for name in MOVED[:3])
-    cooler = temperature - lapse_rate * rise
-    thinner = pressure * jnp.exp(-GRAVITY * rise / (GAS_CONSTANT_AIR * 0.5 * (temperature + cooler)))
-    most = thermodynamics.saturation_humidity(temperature, pressure).humidity
-    most_there = thermodynamics.saturation_humidity(cooler, thinner).humidity
-    here, there = (temperature, humidity, pressure), (cooler, humidity * (most_there / most), thinner)
-    moved = dict(zip(MOVED[:3], there, strict=True))
-    if "longwave_down" in weather:
-        moved["longwave_down"] = sky.longwave_elsewhere(weather["longwave_down"], here, there)
-    return moved
+_moved_day = jax.jit(elevation.moved)
 
 
 def open_forcing(

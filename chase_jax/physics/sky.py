@@ -169,32 +169,6 @@ def clear_sky_emissivity(temperature: jax.Array, humidity: jax.Array, pressure: 
     return 1.0 - (1.0 + path) * jnp.exp(-jnp.sqrt(1.2 + 3.0 * path))
 
 
-def longwave_elsewhere(
-    longwave: jax.Array,
-    here: tuple[jax.Array, jax.Array, jax.Array],
-    there: tuple[jax.Array, jax.Array, jax.Array],
-) -> jax.Array:
-    r"""Longwave radiation of the same clouds over another altitude, W m-2.
-
-    $$ L' = \epsilon'\,\sigma T'^4, \qquad \epsilon' = \begin{cases}
-       1 - (1 - \epsilon)\,(1 - \epsilon_c')/(1 - \epsilon_c) & \epsilon > \epsilon_c \\
-       \epsilon\,\epsilon_c'/\epsilon_c & \text{else} \end{cases}, \qquad \epsilon = \frac{L}{\sigma T^4} . $$
-
-    Args:
-        longwave (..., cell): L, W m-2.
-        here: Air temperature, K, specific humidity, 1, and air pressure, Pa, that it belongs to, each (..., cell).
-        there: The same where it is wanted.
-
-    Source:
-        cosgrove2003 (the second case); that clouds stay (the first) is this project's.
-    """
-    emissivity = longwave / (const.STEFAN_BOLTZMANN * fourth_power(here[0]))
-    clear, clear_there = clear_sky_emissivity(*here), clear_sky_emissivity(*there)
-    cloudy = 1.0 - (1.0 - emissivity) * (1.0 - clear_there) / (1.0 - clear)
-    moved = jnp.where(emissivity > clear, cloudy, emissivity * clear_there / clear)
-    return moved * const.STEFAN_BOLTZMANN * fourth_power(there[0])
-
-
 def fourth_power(temperature: jax.Array) -> jax.Array:
     """Fourth power of a temperature, K4. Argument: temperature (...), K."""
     square = temperature * temperature

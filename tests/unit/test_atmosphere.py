@@ -156,20 +156,6 @@ def test_the_sky_is_warmer_when_it_is_cloudy_or_moist():
     assert np.all((cloudier > 0.6 * black) & (cloudier < black))
 
 
-def test_longwave_at_another_altitude_is_that_of_the_same_sky():
-    here = jnp.full(3, 285.0), jnp.full(3, 7e-3), jnp.full(3, 9e4)
-    there = jnp.full(3, 278.0), jnp.full(3, 4e-3), jnp.full(3, 8e4)
-    clearness = jnp.array([0.75, 0.4, 0.0])  # clear, cloudy, overcast
-    moved = sky.longwave_elsewhere(sky.sky_longwave(*here, clearness), here, there)
-    np.testing.assert_allclose(moved, sky.sky_longwave(*there, clearness), rtol=1e-12)
-    # a sky darker than a clear one is scaled, and so never below zero
-    darker = sky.longwave_elsewhere(jnp.full(3, 200.0), here, there)
-    share = sky.clear_sky_emissivity(*there) / sky.clear_sky_emissivity(*here)
-    np.testing.assert_allclose(darker, 200.0 * share * (278.0 / 285.0) ** 4, rtol=1e-12)
-    brighter = jnp.full(3, 1.02 * 5.67e-8 * 285.0**4)  # a sky warmer than the air keeps being so
-    assert np.all(np.asarray(sky.longwave_elsewhere(brighter, here, there)) > 5.67e-8 * 278.0**4)
-
-
 def test_clear_days_have_less_diffuse_light():
     share = np.asarray(sky.diffuse_fraction(jnp.linspace(0.0, 1.0, 201)))
     assert np.all(np.diff(share) <= 0.0)

@@ -132,6 +132,42 @@ def test_a_killed_job_ends_with_the_same_numbers(tmp_path, monkeypatch, capsys, 
     assert StandIn.calls == ran
 
 
+def test_a_search_ends_when_it_has_cost_what_it_may(tmp_path, monkeypatch):
+    """A killed job with a limit ends as one that was not killed."""
+    most = 9.0
+    words = [*maps(tmp_path), "fit.corrections=0", f"fit.runs={most:g}"]
+    assert cli.main(["calibrate", *words[:-1]]) == 0
+    unlimited = list(csv.DictReader((tmp_path / "run" / "trials.csv").open()))
+    words.append("output.overwrite=true")
+    assert cli.main(["calibrate", *words]) == 0
+    rows = list(csv.DictReader((tmp_path / "run" / "trials.csv").open()))
+    cost = np.array([float(row["forward_run_equivalents"]) for row in rows])
+    trials = np.array([row["kind"] == "columns" for row in rows])
+    last = np.flatnonzero(trials)[-1]
+    assert most <= cost[: last + 1].sum() <= most + 1.0
+    assert len(rows) < len(unlimited)
+    place, _ = read(tmp_path)
+    again, before = [*words, f"output.directory={tmp_path}/again"], StandIn.calls
+
+    class Dying(StandIn):
+        def run(self, *given, **named):
+            if StandIn.calls == before + 3:
+                raise KeyboardInterrupt
+            return super().run(*given, **named)
+
+    monkeypatch.setattr(calibrate_case, "Simulator", Dying)
+    with pytest.raises(KeyboardInterrupt):
+        cli.main(["calibrate", *again])
+    monkeypatch.setattr(calibrate_case, "Simulator", StandIn)
+    assert cli.main(["calibrate", *again, "resume=true"]) == 0
+    np.testing.assert_array_equal(
+        *(
+            parameter_store.read_parameters(tmp_path / name / "parameters.nc", place.grid, "D5")["dcor"]
+            for name in ("run", "again")
+        )
+    )
+
+
 def test_a_damaged_trial_is_run_again(tmp_path, monkeypatch):
     words = maps(tmp_path)
 

@@ -85,6 +85,24 @@ def test_a_search_ends_when_few_cells_come_on(hidden, monkeypatch, crawling, few
     assert (len(cell.trials) < 20) == ended
 
 
+def test_a_search_that_may_cost_no_more_keeps_the_best_it_has(hidden):
+    cell = Cell()
+    goal = Goal(cell.values(hidden), NAMES)
+    whole = cellwise.gauss_newton(cell, START, goal)
+    spent, cell.trials = len(cell.trials), []
+    part = cellwise.gauss_newton(cell, START, goal, enough=lambda: len(cell.trials) >= 4)
+    assert len(cell.trials) == 4 < spent
+    missed = [np.abs(residuals).sum() for residuals in (goal.residuals(cell(START, False)), part.residuals)]
+    assert np.abs(whole.residuals).sum() < missed[1] < missed[0]
+    np.testing.assert_array_equal(goal.residuals(cell(part.unknowns, False)), part.residuals)
+
+    first = alternating.standard(cell, START, goal)
+    cell.trials = []
+    repeated = alternating.again(cell, first, goal, enough=lambda: len(cell.trials) >= 5)
+    assert 5 <= len(cell.trials) <= 7
+    np.testing.assert_array_equal(goal.residuals(cell(repeated.unknowns, False)), repeated.residuals)
+
+
 def test_standard_finds_one_parameter_after_the_other(hidden):
     cell = Cell(coupling=0.0)
     goal = Goal(cell.values(hidden), NAMES)
