@@ -100,11 +100,12 @@ def prepare(
     picked = daily["tmean"].sel(gauge_id=[every.gauge_id[k] for k in chosen]).values[:, days].astype(float)
     place = rows_of(every.latitude[chosen])
     chosen, picked, table = chosen[place.order], picked[place.order], table.iloc[chosen[place.order]]
+    altitude = band_altitudes(table, every.area[chosen])
     progress(f"basins: {chosen.size} drawn; weather")
-    forcing = make_weather(every, chosen, table, picked + 273.15, given[days], place)
+    forcing = make_weather(every, chosen, table, altitude, picked + 273.15, given[days], place)
     store.write_dataset(forcing, paths["forcing"], "Catchments of CAMELS-US: weather")
     yearly = forcing["precipitation"].mean("time").values[place.row]
-    fields = make_fields(every, chosen, table, place, yearly / yearly.mean(axis=1, keepdims=True))
+    fields = make_fields(every, chosen, table, altitude, place, yearly / yearly.mean(axis=1, keepdims=True))
     gauges = [
         {"gauge_id": every.gauge_id[k], "x": place.x[-1], "y": place.y[row], "area_km2": every.area[k] / 1e6,
          "name": table.loc[every.gauge_id[k], "gauge_name"]}
@@ -243,6 +244,7 @@ def make_weather(
     every: Basins,
     chosen: np.ndarray,
     table: pd.DataFrame,
+    altitude: np.ndarray,
     temperature: np.ndarray,
     time: pd.DatetimeIndex,
     place: Rows,
@@ -253,6 +255,7 @@ def make_weather(
         every: All basins.
         chosen (basin,): Positions of those drawn, from north to south.
         table: Their attributes.
+        altitude (basin, band): Altitude of their bands, m.
         temperature (basin, time): Mean air temperature, K.
         time (time,): Days, of those of `every`.
         place: Rows of the grid.
@@ -264,18 +267,18 @@ def make_weather(
     rain = daily[:, days] * (means / (daily.mean(axis=1) * camels_us.YEAR))[:, None] / weather.SECONDS_PER_DAY
     nearest = np.abs(np.arange(place.y.size)[:, None] - place.row[None, :]).argmin(axis=1)
     middle = xr.DataArray(every.latitude[chosen], dims="basin")
-    altitude = xr.DataArray(table["elev_mean"].to_numpy(), dims="basin")
+    height = xr.DataArray(table["elev_mean"].to_numpy(), dims="basin")
     given = completion.daily({"precipitation": rain.T, "air_temperature": temperature.T}, time, "basin")
-    full, _ = completion.complete(given, altitude, middle)
-    shares = shares_of_bands(band_altitudes(table, every.area[chosen]), time.month.to_numpy())
+    full, _ = completion.complete(given, height, middle)
+    shares = shares_of_bands(altitude, time.month.to_numpy())
     full = full.isel(basin=nearest).rename(basin="y").expand_dims({"x": BANDS}, axis=2)
     full["precipitation"] = full["precipitation"] * shares[:, nearest]
-    heights = np.repeat(altitude.values[nearest][:, None], BANDS, axis=1)
+    heights = np.repeat(height.values[nearest][:, None], BANDS, axis=1)
     return completion.on_grid(full, place.x, place.y, CRS, heights)
 
 
 def make_fields(
-    every: Basins, chosen: np.ndarray, table: pd.DataFrame, place: Rows, shares: np.ndarray
+    every: Basins, chosen: np.ndarray, table: pd.DataFrame, altitude: np.ndarray, place: Rows, shares: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Maps of the domain and the predictors.
 
@@ -283,6 +286,7 @@ def make_fields(
         every: All basins.
         chosen (basin,): Positions of those drawn, from north to south.
         table: Their attributes.
+        altitude (basin, band): Altitude of their bands, m.
         place: Rows of the grid.
         shares (basin, band): Annual precipitation of the bands over that of their basin, 1.
     """
@@ -295,7 +299,6 @@ def make_fields(
         return full
 
     area = every.area[chosen] / BANDS
-    altitude = band_altitudes(table, every.area[chosen])
     slope = table["slope_mean"].to_numpy() / 1e3
     length = np.sqrt(area)
     known = every.predictors.iloc[chosen]

@@ -156,7 +156,7 @@ def versions() -> dict[str, str]:
 
 @contextlib.contextmanager
 def opened(directory: str | os.PathLike[str], resume: bool = False, overwrite: bool = False) -> Iterator[RunFolder]:
-    """Open a folder to run in, alone. A folder made here vanishes again if nothing is put into it.
+    """Open a folder to run in, alone. Folders made here vanish again if nothing is put into them.
 
     Args:
         directory: The folder; made if it does not exist.
@@ -167,6 +167,7 @@ def opened(directory: str | os.PathLike[str], resume: bool = False, overwrite: b
         InputError: If the folder holds a run and neither is asked for, is in use, or cannot be written.
     """
     path = pathlib.Path(directory).expanduser()
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]  # the innermost first
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -182,8 +183,9 @@ def opened(directory: str | os.PathLike[str], resume: bool = False, overwrite: b
             fresh = {"status": "running", "configuration": {}, "chunks": [], "files": {}, "versions": versions()}
             yield RunFolder(path, manifest, None) if manifest and resume else RunFolder(path, fresh, manifest)
     finally:
-        with contextlib.suppress(OSError):
-            path.rmdir()  # only an empty folder can be removed
+        with contextlib.suppress(OSError):  # only an empty folder can be removed
+            for folder in made:
+                folder.rmdir()
 
 
 def _a_run(manifest: dict[str, Any]) -> str:

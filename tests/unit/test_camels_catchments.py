@@ -69,6 +69,9 @@ def test_precipitation_grows_with_altitude_more_in_winter_and_keeps_its_mean():
     np.testing.assert_allclose(shares[0, 0, 0] / shares[0, 0, 1], (1 + 0.35 * 0.5) / (1 - 0.35 * 0.5), rtol=1e-12)
     np.testing.assert_allclose(shares[1, 0, 0] / shares[1, 0, 1], (1 + 0.20 * 0.5) / (1 - 0.20 * 0.5), rtol=1e-12)
     assert (np.abs(shares[:, 1] - 1.0) < 0.01).all()
+    # two kilometres above and below the middle are beyond what the quotient is made for
+    far = camels_catchments.shares_of_bands(np.array([[4000.0, 2000.0, 0.0]]), np.array([1]))[0, 0]
+    np.testing.assert_allclose(far[[0, 2]] / far[1], [3.0, 1.0 / 3.0], rtol=1e-12)
 
 
 def test_drizzle_is_taken_away_until_the_share_of_dry_days_is_right():

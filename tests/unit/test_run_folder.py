@@ -41,10 +41,14 @@ def test_earlier_run_survives_inputs_that_turn_out_wrong(tmp_path):
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "finished"
 
 
-def test_folder_made_for_nothing_vanishes(tmp_path):
-    with pytest.raises(KeyError), run_folder.opened(tmp_path / "run"):
-        raise KeyError
-    assert list(tmp_path.iterdir()) == []
+def test_folders_made_for_nothing_vanish_and_those_that_were_there_stay(tmp_path):
+    there = tmp_path / "there"
+    there.mkdir()
+    for path in (there, there / "runs" / "one"):
+        with pytest.raises(KeyError), run_folder.opened(path):
+            raise KeyError
+    assert there.exists()
+    assert list(there.iterdir()) == []
 
 
 def test_second_writer_is_refused_and_a_dead_one_is_not(tmp_path):
