@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chase_jax import build, workflows
-from chase_jax.calibration import cellwise, columns, free, trial
+from chase_jax.calibration import cellwise, columns, cores, free, trial
 from chase_jax.calibration.cellwise import Fit, Goal
 from chase_jax.calibration.free import Free
 from chase_jax.calibration.trial import Outcome, Simulator
@@ -92,7 +92,9 @@ class Case:
             cells (calibrated,): Cells of the columns; None for the whole model.
         """
         run_in, period = self.spans(cells)
-        return Simulator(model, parameters, run_in, period, self.interval, self.settings.fit.cycles)
+        s = self.settings.fit
+        at_once = 1 if cells is None else s.cores or cores.usable()
+        return Simulator(model, parameters, run_in, period, self.interval, s.cycles, at_once)
 
     def spans(self, cells: np.ndarray | None, days: int | None = None) -> tuple[trial.Span, trial.Span]:
         """Weather of the run-in and of the period.

@@ -156,7 +156,7 @@ class _Job:
         if self.base is not None:
             first = restart.read_restart(self.folder.path / self.kept[0], initial_state(closed.model))[0]
             cells = np.flatnonzero(anew)
-            self.base = partial.placed(self.base, partial.taken(first, cells, anew.size), cells, anew.size)
+            self.base = columns.placed(self.base, columns.taken(first, cells, anew.size), cells, anew.size)
         self._known("columns", closed).forget(anew)
 
     def _by_first_year(self, closed: Simulator, start: np.ndarray) -> Fit | None:

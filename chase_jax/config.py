@@ -385,6 +385,9 @@ class Fit:
         3, "repetitions of the run-in between the first rounds, and before the coupled model judges", low=1
     )
     cycles: int = key(1, "repetitions of the run-in within a trial", low=1)
+    cores: int | None = key(
+        None, "cores on which trials of closed columns run at once; empty for all that the process may use", low=1
+    )
     optimiser: str = key("lbfgs", "of variant=field and network", ("lbfgs", "adam"))
     rate: float = key(0.1, "learning rate of fit.optimiser=adam", low=0)
     smoothness: float = key(0.1, "of variant=field: weight of differences between neighbors", low=0)

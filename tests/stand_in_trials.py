@@ -17,7 +17,7 @@ class StandIn:
 
     calls = 0
 
-    def __init__(self, model, free, run_in, period, interval_days, cycles=4):
+    def __init__(self, model, free, run_in, period, interval_days, cycles=4, at_once=1):
         self.model, self.free = model, tuple(free)
         self.run_in_days = self.days = period.days
 

@@ -124,3 +124,33 @@ def _closed_domain(domain: Domain, cells: np.ndarray) -> Domain:
         glacier_cell=nowhere,
         **{name: jnp.asarray(value) for name, value in fields.items()},
     )
+
+
+def taken(tree: Any, cells: np.ndarray, total: int) -> Any:
+    """Leaves (..., cell) at some of all columns; other leaves as they are.
+
+    Args:
+        tree: Stores, weather or derivatives of all columns.
+        cells (chosen,): Numbers of the columns.
+        total: Number of all columns.
+    """
+    return jax.tree.map(lambda leaf: leaf[..., cells] if _per_cell(leaf, total) else leaf, tree)
+
+
+def placed(tree: Any, part: Any, cells: np.ndarray, total: int) -> Any:
+    """Leaves of all columns with those of some replaced.
+
+    Args:
+        tree: As of :func:`taken`.
+        part: What is to be put in, as :func:`taken` gives it.
+        cells (chosen,): Numbers of the columns.
+        total: Number of all columns.
+    """
+    if cells.size == total:
+        return part
+    put = lambda whole, leaf: whole.at[..., cells].set(leaf) if _per_cell(whole, total) else whole  # noqa: E731
+    return jax.tree.map(put, tree, part)
+
+
+def _per_cell(leaf: jax.Array, total: int) -> bool:
+    return bool(leaf.ndim) and leaf.shape[-1] == total

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from chase_jax.calibration import trial
+from chase_jax.calibration.columns import placed, taken
 from chase_jax.calibration.trial import Outcome, Simulator
 from chase_jax.model.containers import State
 
@@ -170,27 +170,3 @@ def _differs(unknowns: np.ndarray, known: np.ndarray | None) -> np.ndarray:
     if known is None:
         return np.ones(unknowns.shape[1], bool)
     return (unknowns != known).any(axis=0)
-
-
-def taken(state: State, cells: np.ndarray, total: int) -> State:
-    """The stores of some of all `total` columns. Arguments: the stores, cells (chosen,), total."""
-    return jax.tree.map(lambda leaf: leaf[..., cells] if _per_cell(leaf, total) else leaf, state)
-
-
-def placed(state: State, part: State, cells: np.ndarray, total: int) -> State:
-    """The stores of all `total` columns with those of some replaced.
-
-    Args:
-        state: The stores of all.
-        part: Those of some, as of :func:`taken`.
-        cells (chosen,): Their numbers.
-        total: Number of all columns.
-    """
-    if cells.size == total:
-        return part
-    put = lambda whole, leaf: whole.at[..., cells].set(leaf) if _per_cell(whole, total) else whole  # noqa: E731
-    return jax.tree.map(put, state, part)
-
-
-def _per_cell(leaf: jax.Array, total: int) -> bool:
-    return bool(leaf.ndim) and leaf.shape[-1] == total

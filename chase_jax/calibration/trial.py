@@ -16,6 +16,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -23,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chase_jax import constants as const
-from chase_jax.calibration import columns, targets
+from chase_jax.calibration import columns, cores, targets
 from chase_jax.calibration import free as free_parameters
 from chase_jax.calibration.free import Free
 from chase_jax.model import budget, equilibrium
@@ -82,7 +83,14 @@ class Simulator:
     """A model whose parameters can be tried; compiles once without and once with derivatives."""
 
     def __init__(
-        self, model: Chase, free: Sequence[Free], run_in: Span, period: Span, interval_days: int, cycles: int = 1
+        self,
+        model: Chase,
+        free: Sequence[Free],
+        run_in: Span,
+        period: Span,
+        interval_days: int,
+        cycles: int = 1,
+        at_once: int = 1,
     ) -> None:
         """A simulator.
 
@@ -93,11 +101,12 @@ class Simulator:
             period: Weather of the period that is judged.
             interval_days: Interval of the separation of base flow, days.
             cycles: How often a trial goes through the run-in.
+            at_once: Most cores that run at once; more than one only if the model is of closed columns.
         """
-        self.model, self.free, self.cycles = model, tuple(free), cycles
+        self.model, self.free, self.cycles, self.at_once = model, tuple(free), cycles, at_once
         self._run_in, self._period, self._interval = run_in, period, interval_days
-        self._plain = compiled(self._advance)
-        self._tangents = compiled(self._advance_with_tangents)
+        self._plain = cores.alone_at_first(compiled(self._advance))
+        self._tangents = cores.alone_at_first(compiled(self._advance_with_tangents))
         self._signatures = jax.jit(lambda series: targets.signatures(series, interval_days))
 
     @property
@@ -128,13 +137,17 @@ class Simulator:
             cells (chosen,): Numbers of the columns, increasing.
         """
         other = copy.copy(self)
+        other.model = self._columns(cells)
+        other._run_in, other._period = _at(self._run_in, cells), _at(self._period, cells)
+        return other
+
+    def _columns(self, cells: np.ndarray) -> Chase:
+        """Some columns of the model as a model. Argument: their numbers (chosen,), increasing."""
         model = columns.closed(self.model, cells)
         # where a column lies does not matter to it, but another grid would be another program
         grid = self.model.domain.grid.select(np.arange(cells.size))
         domain = dataclasses.replace(model.domain, grid=grid)
-        other.model = Chase(domain, model.parameters, self.model.solvers, self.model.options)
-        other._run_in, other._period = _at(self._run_in, cells), _at(self._period, cells)
-        return other
+        return Chase(domain, model.parameters, self.model.solvers, self.model.options)
 
     def day_with_tangents(
         self, unknowns: jax.Array, state: State, moving: State, weather: atmosphere.Forcing
@@ -248,23 +261,51 @@ class Simulator:
 
     def _pass(self, span: Span, unknowns: jax.Array, state: State) -> tuple[State, np.ndarray]:
         """The stores after a span and its daily yield (day, cell)."""
+
+        def advance(model: Chase, given: jax.Array, stores: State, weather: atmosphere.Forcing, count: jax.Array):
+            stores, series = self._plain(model, given, stores, weather, count)
+            return stores, np.asarray(series)
+
+        return self._through(span, advance, unknowns, state)
+
+    def _pass_with_tangents(self, span: Span, unknowns: jax.Array, state: State, moving: State):
+        """The same with tangents (parameter, ...) of the stores and of the yield."""
+
+        def advance(model: Chase, given: jax.Array, both: Any, weather: atmosphere.Forcing, count: jax.Array):
+            (stores, series), (moving, slope) = self._tangents(model, given, *both, weather, count)
+            return (stores, moving), np.concatenate([np.asarray(series)[None], np.asarray(slope)])
+
+        (state, moving), found = self._through(span, advance, unknowns, (state, moving))
+        return state, moving, found[0], found[1:]
+
+    def _through(
+        self, span: Span, advance: Callable[..., tuple[Any, np.ndarray]], unknowns: jax.Array, state: Any
+    ) -> tuple[Any, np.ndarray]:
+        """What is carried through a span, and the series (..., day, cell) that come out, on as many cores as may be.
+
+        Args:
+            span: The span.
+            advance: Carries a share of the columns through a chunk: model, unknowns, what is carried, weather, days.
+            unknowns (parameter, cell): Unknowns of the free parameters, 1.
+            state: What is carried.
+        """
+        total = self.model.domain.cells
+        numbers = cores.shares(total, self.at_once)
+        if len(numbers) == 1:
+            models, given, parts = [self.model], [unknowns], [state]
+        else:
+            models = [self._columns(cells) for cells in numbers]
+            given = [unknowns[..., cells] for cells in numbers]
+            parts = [columns.taken(state, cells, total) for cells in numbers]
         kept = []
         for k in range(span.chunks):
             weather, count = span.read(k)
-            state, series = self._plain(self.model, unknowns, state, weather, jnp.asarray(count, jnp.int32))
-            kept.append(np.asarray(series)[:count])
-        return state, np.concatenate(kept)
-
-    def _pass_with_tangents(self, span: Span, unknowns: jax.Array, state: State, moving: State):
-        """The same with tangents (parameter, ...) of the stores and of the runoff."""
-        kept, slopes = [], []
-        for k in range(span.chunks):
-            weather, count = span.read(k)
-            number = jnp.asarray(count, jnp.int32)
-            (state, series), (moving, slope) = self._tangents(self.model, unknowns, state, moving, weather, number)
-            kept.append(np.asarray(series)[:count])
-            slopes.append(np.asarray(slope)[:, :count])
-        return state, moving, np.concatenate(kept), np.concatenate(slopes, axis=1)
+            days = [weather] if len(numbers) == 1 else [_weather_at(weather, cells) for cells in numbers]
+            asked = [jnp.asarray(count, jnp.int32)] * len(numbers)
+            done = cores.at_once(advance, models, given, parts, days, asked)
+            parts = [part for part, _ in done]
+            kept.append(cores.joined([series for _, series in done], numbers)[..., :count, :])
+        return cores.joined(parts, numbers), np.concatenate(kept, axis=-2)
 
     def _advance(self, model: Chase, unknowns: jax.Array, state: State, weather: atmosphere.Forcing, count: jax.Array):
         """Stores after the first `count` days of a chunk, and the daily yield (:mod:`targets`) of the chunk."""
@@ -317,9 +358,14 @@ def _at(span: Span, cells: np.ndarray) -> Span:
 
     def chunk(k: int) -> tuple[atmosphere.Forcing, int]:
         weather, count = span.read(k)
-        return jax.tree.map(lambda leaf: leaf[..., cells] if leaf.ndim > 1 else leaf, weather), count
+        return _weather_at(weather, cells), count
 
     return Span(chunk, span.chunks, span.days)
+
+
+def _weather_at(weather: atmosphere.Forcing, cells: np.ndarray) -> atmosphere.Forcing:
+    """Weather (time, cell) at some cells."""
+    return jax.tree.map(lambda leaf: leaf[..., cells] if leaf.ndim > 1 else leaf, weather)
 
 
 def in_equilibrium(drift: np.ndarray, runoff: np.ndarray, least: float = 1.0) -> np.ndarray:

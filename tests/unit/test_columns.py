@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import valley
 
-from chase_jax.calibration import columns, free, partial, trial
+from chase_jax.calibration import columns, cores, free, partial, trial
 from chase_jax.checks import InputError
 from chase_jax.model.chase import Chase
 from chase_jax.model.initial import initial_state
@@ -111,6 +112,29 @@ def few(whole):
     simulator = trial.Simulator(small, parameters, span, span, 5)
     usual = np.stack([np.asarray(one.encode(small.parameters)) for one in parameters])
     return partial.Partial(simulator, smallest=2), simulator, usual, initial_state(small)
+
+
+@pytest.mark.parametrize("name", ["run", pytest.param("run_with_slopes", marks=pytest.mark.slow)])
+def test_columns_yield_the_same_on_several_cores(few, monkeypatch, name):
+    _, simulator, usual, state = few
+    monkeypatch.setattr(cores, "LEAST_COLUMNS", 4)
+    alone, shared = copy.copy(simulator), copy.copy(simulator)
+    shared.at_once = 3
+    numbers = cores.shares(usual.shape[1], 3)
+    assert len(numbers) == 3
+    assert sum(own.size for own in numbers) > usual.shape[1]  # the last two share some
+    draw = np.random.default_rng(4)
+    unknowns = jnp.asarray(usual + draw.normal(0.0, 0.5, usual.shape))
+    (one, after), (other, too) = (getattr(who, name)(unknowns, state) for who in (alone, shared))
+    assert (one.slopes is None) == (name == "run")
+    for field in ("runoff_depth", "baseflow_index", "drift", "slopes"):
+        if getattr(one, field) is not None:
+            np.testing.assert_allclose(getattr(other, field), getattr(one, field), rtol=1e-11, atol=1e-11)
+    for leaf, twin in zip(jax.tree.leaves(after), jax.tree.leaves(too), strict=True):
+        np.testing.assert_allclose(twin, leaf, rtol=1e-9, atol=1e-9)
+    one, other = (who.settled(unknowns, state, 4)[1] for who in (alone, shared))
+    np.testing.assert_allclose(other.drift, one.drift, rtol=1e-8, atol=1e-8)
+    assert float(other.cost) == float(one.cost)
 
 
 def test_columns_that_changed_run_by_themselves_and_yield_the_same(few):
