@@ -33,7 +33,10 @@ from chase_jax.variables import VARIABLES
 GAUGES, LAKES, BUDGET = "gauges.nc", "lakes.nc", "budget.csv"
 LAKE_SERIES = ("lake_level", "lake_area", "lake_inflow", "lake_outflow")
 KEPT_WEATHER = 2e9  # bytes of weather that are kept in memory; more is read again for every trial
-NOT_RESULTS = ("resume", "output.directory", "output.overwrite", "output.progress", "forcing.scan", "data.root")
+NOT_RESULTS = (
+    *("resume", "output.directory", "output.overwrite", "output.progress", "forcing.scan", "data.root"),
+    "fit.cores",  # but for rounding
+)
 
 
 class Stopped(Exception):

@@ -114,7 +114,9 @@ def test_a_killed_job_ends_with_the_same_numbers(tmp_path, monkeypatch, capsys, 
     monkeypatch.setattr(calibrate_case, "Simulator", StandIn)
     assert cli.main(["calibrate", *again]) == 2
     assert "unfinished run" in capsys.readouterr().err
-    assert cli.main(["calibrate", *again, "resume=true"]) == 0
+    assert cli.main(["calibrate", *again, "resume=true", "fit.runs=50"]) == 2
+    assert "fit.runs" in capsys.readouterr().err
+    assert cli.main(["calibrate", *again, "resume=true", "fit.cores=1"]) == 0  # on as many cores as there are now
     place = domain_store.open_domain(tmp_path / "domain.nc")
     one, other = (
         parameter_store.read_parameters(tmp_path / name / "parameters.nc", place.grid, "D5")
