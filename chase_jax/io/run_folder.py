@@ -167,12 +167,12 @@ def opened(directory: str | os.PathLike[str], resume: bool = False, overwrite: b
         InputError: If the folder holds a run and neither is asked for, is in use, or cannot be written.
     """
     path = pathlib.Path(directory).expanduser()
-    made = [folder for folder in (path, *path.parents) if not folder.exists()]  # the innermost first
+    made = [folder for folder in (path, *path.parents) if not os.path.exists(folder)]  # the innermost first
     try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"output.directory: {path}: cannot be made ({error.strerror}); choose another.") from None
-    try:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"output.directory: {path}: cannot be made ({error.strerror}); choose another.") from None
         with _locked(path):
             manifest = _read(path / MANIFEST)
             require(
@@ -183,8 +183,8 @@ def opened(directory: str | os.PathLike[str], resume: bool = False, overwrite: b
             fresh = {"status": "running", "configuration": {}, "chunks": [], "files": {}, "versions": versions()}
             yield RunFolder(path, manifest, None) if manifest and resume else RunFolder(path, fresh, manifest)
     finally:
-        with contextlib.suppress(OSError):  # only an empty folder can be removed
-            for folder in made:
+        for folder in made:
+            with contextlib.suppress(OSError):  # only an empty folder can be removed, and only one that is there
                 folder.rmdir()
 
 

@@ -51,6 +51,13 @@ def test_folders_made_for_nothing_vanish_and_those_that_were_there_stay(tmp_path
     assert list(there.iterdir()) == []
 
 
+@pytest.mark.parametrize("parent", ["", "new"])
+def test_a_folder_that_cannot_be_made_is_refused_and_leaves_nothing(tmp_path, parent):
+    with pytest.raises(InputError, match="cannot be made"), run_folder.opened(tmp_path / parent / ("a" * 300)):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_second_writer_is_refused_and_a_dead_one_is_not(tmp_path):
     path = tmp_path / "run"
     path.mkdir()
