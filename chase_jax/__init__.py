@@ -5,6 +5,7 @@ import jax
 jax.config.update("jax_enable_x64", True)
 
 from chase_jax.io.domain_store import open_domain  # noqa: E402
+from chase_jax.io.forcing_store import open_forcing  # noqa: E402
 from chase_jax.model import site  # noqa: E402
 from chase_jax.model.chase import Chase, Result, at_gauges, run, runoff_depth  # noqa: E402
 from chase_jax.model.defaults import parameters  # noqa: E402
@@ -19,6 +20,7 @@ __all__ = [
     "at_gauges",
     "initial_state",
     "open_domain",
+    "open_forcing",
     "parameters",
     "run",
     "runoff_depth",

@@ -121,6 +121,8 @@ class _Job:
             longest = partial.STAGE if standard or number == SHARED else s.spinup_cycles
             self.settling = None if number < SHARED else longest
             self._renew("columns", closed, fit.unknowns, s.renewal_cycles if number < SHARED else s.spinup_cycles)
+            if self._enough():
+                break
             start, anew = fit.unknowns, None
             if number > SHARED and not standard:
                 start, anew = cellwise.restarted(fit, number - SHARED)
@@ -140,6 +142,8 @@ class _Job:
                 )
                 break
         self.settling = None
+        if self._enough():
+            self.folder.log(f"the search has cost {self.spent:.1f} forward runs; fit.runs is {s.runs:g}")
         self._renew("columns", closed, fit.unknowns, s.spinup_cycles)
         return fit
 

@@ -376,8 +376,9 @@ class Fit:
     )
     runs: float | None = key(
         None,
-        "most forward runs that the search in closed columns may cost, spin-up included; it then ends with the best it "
-        "has, but not within the first round of method=standard; empty for no limit",
+        "forward runs (the run-in once and the period) after which a search in closed columns, variant=newton, begins "
+        "no trial more; what a round began with and the last spin-up come on top, and method=standard ends its first "
+        "round; empty for no limit",
         low=0,
     )
     spinup_cycles: int = key(12, "repetitions of the run-in before the first trial", low=1)

@@ -2,7 +2,7 @@
 
     python experiments/calibrate_roughness.py domain.path=... forcing.path=... gauges.path=... observations.path=... ...
 
-begins with `parameters.path`, what experiments/calibrate_baseflow.py found; the first half of the record is fitted, the
+begins with `parameters.path`, what experiments/calibrate_baseflow.py found; the first half of the period is fitted, the
 second judges. Words as in experiments/calibrate_runoff.py; no maps are needed.
 """
 

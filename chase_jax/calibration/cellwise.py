@@ -163,7 +163,8 @@ def gauss_newton(
         trials: Most runs, those for the first differences not counted; fewer if hardly any cell comes on.
         jacobian: (cell, signature, parameter) derivatives to begin with, if they are known and not asked of runs.
         anew: (cell,) cells where they are not known after all, and found by differences if the cell is open.
-        enough: Asked before every trial after the first; where it says yes the search ends with the best so far.
+        enough: Asked before every trial but the first and those for differences; where it says yes the search ends with
+            the best so far.
     """
     require_choice(derivatives, "derivatives", DERIVATIVES)
     best = np.clip(start, -damped.LIMIT, damped.LIMIT)

@@ -148,6 +148,7 @@ def test_a_search_ends_when_it_has_cost_what_it_may(tmp_path, monkeypatch):
     last = np.flatnonzero(trials)[-1]
     assert most <= cost[: last + 1].sum() <= most + 1.0
     assert len(rows) < len(unlimited)
+    assert "fit.runs is 9" in (tmp_path / "run" / "run.log").read_text()
     place, _ = read(tmp_path)
     again, before = [*words, f"output.directory={tmp_path}/again"], StandIn.calls
 
