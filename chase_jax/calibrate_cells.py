@@ -16,7 +16,7 @@ import numpy as np
 
 from chase_jax import build, config, workflows
 from chase_jax.calibrate_case import Case, scores
-from chase_jax.calibration import alternating, cellwise, columns, partial
+from chase_jax.calibration import alternating, bracket, cellwise, columns, partial
 from chase_jax.calibration.cellwise import Fit
 from chase_jax.calibration.trial import Outcome, Simulator
 from chase_jax.checks import require
@@ -203,7 +203,7 @@ class _Job:
         def evaluate(unknowns: np.ndarray, slopes: bool) -> Outcome:
             return self._trial(kind, simulator, unknowns, slopes, cells)
 
-        enough = cellwise.never if kind == "coupled" else self._enough
+        enough = bracket.never if kind == "coupled" else self._enough
         if self.settings.method == "standard":
             if before is None:
                 return alternating.standard(evaluate, start, self.goal, trials)

@@ -21,7 +21,8 @@ import scipy.optimize.elementwise
 from scipy.special import expit, logit
 
 from chase_jax.calibration import bracket
-from chase_jax.calibration.cellwise import CLOSE, Evaluate, Fit, Goal, never, status_of
+from chase_jax.calibration.bracket import never
+from chase_jax.calibration.cellwise import CLOSE, Evaluate, Fit, Goal, status_of
 from chase_jax.calibration.transforms import MARGIN
 
 NEAR_SHARE = 0.02  # 1, of the range of a parameter, first step of a search from near what is known

@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from chase_jax.calibration import damped
+from chase_jax.calibration.bracket import never
 from chase_jax.calibration.free import Free
 from chase_jax.calibration.trial import Outcome
 from chase_jax.checks import require_choice
@@ -52,11 +53,6 @@ STATUS = (
 )
 
 Evaluate = Callable[[np.ndarray, bool], Outcome]
-
-
-def never() -> bool:
-    """The answer of a search that may cost whatever it costs."""
-    return False
 
 
 @dataclasses.dataclass(frozen=True)

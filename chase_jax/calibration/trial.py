@@ -105,6 +105,7 @@ class Simulator:
         """
         self.model, self.free, self.cycles, self.at_once = model, tuple(free), cycles, at_once
         self._run_in, self._period, self._interval = run_in, period, interval_days
+        self._shared: list[Chase] = []  # models of the shares, once they are needed
         self._plain = cores.alone_at_first(compiled(self._advance))
         self._tangents = cores.alone_at_first(compiled(self._advance_with_tangents))
         self._signatures = jax.jit(lambda series: targets.signatures(series, interval_days))
@@ -137,7 +138,7 @@ class Simulator:
             cells (chosen,): Numbers of the columns, increasing.
         """
         other = copy.copy(self)
-        other.model = self._columns(cells)
+        other.model, other._shared = self._columns(cells), []
         other._run_in, other._period = _at(self._run_in, cells), _at(self._period, cells)
         return other
 
@@ -294,7 +295,7 @@ class Simulator:
         if len(numbers) == 1:
             models, given, parts = [self.model], [unknowns], [state]
         else:
-            models = [self._columns(cells) for cells in numbers]
+            self._shared = models = self._shared or [self._columns(cells) for cells in numbers]
             given = [unknowns[..., cells] for cells in numbers]
             parts = [columns.taken(state, cells, total) for cells in numbers]
         kept = []

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
-from jax.test_util import check_grads
 
 from chase_jax.physics import elevation, sky
 from chase_jax.physics.thermodynamics import saturation_humidity
@@ -48,17 +45,3 @@ def test_longwave_at_another_altitude_is_that_of_the_same_sky():
     np.testing.assert_allclose(darker, 200.0 * share * (278.0 / 285.0) ** 4, rtol=1e-12)
     brighter = jnp.full(3, 1.02 * 5.67e-8 * 285.0**4)  # a sky warmer than the air keeps being so
     assert np.all(np.asarray(elevation.longwave(brighter, HERE, THERE)) > 5.67e-8 * 278.0**4)
-
-
-@pytest.mark.parametrize("clearness", [0.75, 0.3])
-def test_derivatives_are_those_of_differences(clearness):
-    longwave = 1.01 * sky.sky_longwave(*HERE[:3], jnp.full(3, clearness))
-    rise = jnp.array([700.0, 0.0, -300.0])
-
-    def of(values, rate):
-        scale = jnp.array([285.0, 7e-3, 9e4, 300.0])[:, None]
-        found = jnp.stack(elevation.moved(elevation.Weather(*(scale * values)), rise, rate * 1e-3))
-        return found / scale
-
-    values = jnp.stack([HERE.temperature / 285.0, HERE.humidity / 7e-3, HERE.pressure / 9e4, longwave / 300.0])
-    check_grads(jax.jit(of), (values, 6.5), order=1, modes=("fwd", "rev"), rtol=1e-5, atol=1e-5)
