@@ -347,8 +347,8 @@ class Fit:
 
     derivatives: str = key(
         "first",
-        "of method=gradient variant=newton: from every run, from the first and kept up by differences, or by "
-        "differences alone",
+        "of method=gradient variant=newton without a pilot: from every run, from the first and kept up by differences, "
+        "or by differences alone",
         ("always", "first", "never"),
     )
     runoff_depth_by: str = key(
@@ -381,6 +381,12 @@ class Fit:
         "round; empty for no limit",
         low=0,
     )
+    pilot: int = key(
+        512,
+        "of method=gradient variant=newton: most cells whose trials teach where all others begin and how they answer; "
+        "at most an eighth of them, and none where that would be fewer than 32; 0 for none",
+        low=0,
+    )
     spinup_cycles: int = key(12, "repetitions of the run-in before the first trial", low=1)
     renewal_cycles: int = key(
         3, "repetitions of the run-in between the first rounds, and before the coupled model judges", low=1
@@ -393,7 +399,7 @@ class Fit:
     rate: float = key(0.1, "learning rate of fit.optimiser=adam", low=0)
     smoothness: float = key(0.1, "of variant=field: weight of differences between neighbors", low=0)
     width: int = key(16, "of variant=network: neurons of a hidden layer", low=1)
-    seed: int = key(0, "of variant=network: seed of its first weights")
+    seed: int = key(0, "of the first weights of variant=network, and of the draws of a pilot")
     model: str = key("coupled", "which model judges the result", ("coupled", "columns"))
     parameters: list[str] = key(  # noqa: RUF009  a field, not a shared list
         ["dcor", "baseflow_factor", "manning_roughness", "bed_conductance_factor"],

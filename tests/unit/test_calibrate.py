@@ -15,7 +15,7 @@ import xarray as xr
 from stand_in_trials import HIDDEN, StandIn, maps, read
 
 from chase_jax import calibrate_case, cli
-from chase_jax.calibration import cellwise
+from chase_jax.calibration import cellwise, pilot
 from chase_jax.calibration.trial import Outcome
 from chase_jax.io import domain_store, parameter_store
 
@@ -189,6 +189,66 @@ def test_a_damaged_trial_is_run_again(tmp_path, monkeypatch):
     newest.write_bytes(b"bad")
     assert cli.main(["calibrate", *words, "resume=true"]) == 0
     assert "is damaged or differs" in (tmp_path / "run" / "run.log").read_text()
+
+
+class Taught(StandIn):
+    """A stand-in of which some cells can be a pilot."""
+
+    pilots = 0
+
+    def of(self, cells):
+        Taught.pilots += 1
+        return self
+
+
+def test_a_pilot_tells_where_to_begin(tmp_path, monkeypatch):
+    """No derivatives are asked for, the first trial after it is near, and a job killed behind it ends alike."""
+    monkeypatch.setattr(pilot, "SHARE", 1)
+    monkeypatch.setattr(pilot, "SMALLEST", 8)
+    monkeypatch.setattr(calibrate_case, "Simulator", Taught)
+    words = maps(tmp_path)
+    assert cli.main(["calibrate", *words]) == 0
+    rows = list(csv.DictReader((tmp_path / "run" / "trials.csv").open()))
+    assert [row["kind"] for row in rows[:5]] == [
+        "spin-up of columns", "columns", "pilot", "spin-up of columns", "columns",
+    ]  # fmt: skip
+    assert [row["derivatives"] for row in rows if row["kind"] == "columns"] == ["0"] * len(
+        [row for row in rows if row["kind"] == "columns"]
+    )
+    assert float(rows[4]["runoff_depth_error"]) < 0.1 * float(rows[1]["runoff_depth_error"])
+    assert float(rows[-1]["runoff_depth_met"]) == 1.0
+    assert float(rows[-1]["baseflow_index_met"]) == 1.0
+    assert "a pilot of 16 cells" in (tmp_path / "run" / "run.log").read_text()
+
+    class Dying(Taught):
+        def run(self, *given, **named):
+            if Taught.pilots > ran and given[2:] == (None,):  # a trial, not one of the pilot nor a repetition
+                raise KeyboardInterrupt
+            return super().run(*given, **named)
+
+    ran, again = Taught.pilots, [*words, f"output.directory={tmp_path}/again"]
+    monkeypatch.setattr(calibrate_case, "Simulator", Dying)
+    with pytest.raises(KeyboardInterrupt):
+        cli.main(["calibrate", *again])
+    assert Taught.pilots == ran + 1
+    monkeypatch.setattr(calibrate_case, "Simulator", Taught)
+    assert cli.main(["calibrate", *again, "resume=true"]) == 0
+    assert Taught.pilots == ran + 1  # its guess was read
+    place, _ = read(tmp_path)
+    for name in ("dcor", "baseflow_factor"):
+        one, other = (
+            parameter_store.read_parameters(tmp_path / run / "parameters.nc", place.grid, "D5")[name]
+            for run in ("run", "again")
+        )
+        np.testing.assert_array_equal(one, other)
+
+
+def test_no_pilot_where_none_is_wanted(tmp_path, monkeypatch):
+    monkeypatch.setattr(pilot, "SHARE", 1)
+    monkeypatch.setattr(pilot, "SMALLEST", 8)
+    assert cli.main(["calibrate", *maps(tmp_path), "fit.pilot=0"]) == 0
+    rows = list(csv.DictReader((tmp_path / "run" / "trials.csv").open()))
+    assert "pilot" not in {row["kind"] for row in rows}
 
 
 def test_a_long_period_begins_with_its_first_year(tmp_path, monkeypatch):
