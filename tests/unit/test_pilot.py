@@ -127,20 +127,3 @@ def test_the_same_seed_gives_the_same_guess(taught):
     given = (model, stores, model.rain[:, None], first_trial(model), goal, NUMBER, CYCLES)
     np.testing.assert_array_equal(pilot.taught(*given, 0)[0], unknowns)
     assert not np.array_equal(pilot.taught(*given, 1)[0], unknowns)
-
-
-def test_derivatives_of_the_networks_are_those_of_differences(taught):
-    model = taught[0]
-    cells = pilot.chosen(CELLS, 16, 0)
-    tried = pilot.design(16, 2, 0)
-    outcomes = [model.of(cells).run(one, None, 0)[0] for one in tried]
-    surrogate = pilot.learn(model.rain[:, None], first_trial(model), cells, tried, outcomes, 0)
-    at, step = np.random.default_rng(4).normal(size=(2, CELLS)), 1e-6
-    exact = surrogate.trial(at, True).slopes
-    for k in range(2):
-        away = np.zeros((2, 1))
-        away[k] = step
-        after, before = (surrogate.trial(at + sign * away, False) for sign in (1.0, -1.0))
-        for row, name in enumerate(NAMES):
-            difference = (getattr(after, name) - getattr(before, name)) / (2.0 * step)
-            np.testing.assert_allclose(exact[k, row], difference, rtol=1e-5, atol=1e-7 * np.abs(difference).max())
