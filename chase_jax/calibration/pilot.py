@@ -98,8 +98,13 @@ def taught(
     unknowns = guess(surrogate, goal, len(closed.free))
     expected = dataclasses.replace(surrogate.trial(unknowns, True), cost=np.array(spent))
     depth, index = np.asarray(surrogate.missed)
-    told = f"a pilot of {number} cells: networks miss the runoff depth of cells they have not seen by"
-    return unknowns, expected, f"{told} {100.0 * depth:.2g} % and the index by {index:.2g}, in the median"
+    met = np.mean(np.abs(goal.residuals(expected)) <= 1.0, axis=1)
+    share = " and ".join(f"{100.0 * part:.0f} % of {name}" for part, name in zip(met, goal.names, strict=True))
+    told = (
+        f"a pilot of {number} cells: networks miss the runoff depth of cells they have not seen by {100.0 * depth:.2g} "
+        f"% and the index by {index:.2g}, in the median; they expect that {share} can be met"
+    )
+    return unknowns, expected, told
 
 
 def chosen(cells: int, number: int, seed: int) -> np.ndarray:

@@ -215,6 +215,7 @@ def test_a_pilot_tells_where_to_begin(tmp_path, monkeypatch):
     assert [row["derivatives"] for row in rows if row["kind"] == "columns"] == ["0"] * len(
         [row for row in rows if row["kind"] == "columns"]
     )
+    assert not rows[2]["runoff_depth_met"]  # what is expected has not been met
     assert float(rows[4]["runoff_depth_error"]) < 0.1 * float(rows[1]["runoff_depth_error"])
     assert float(rows[-1]["runoff_depth_met"]) == 1.0
     assert float(rows[-1]["baseflow_index_met"]) == 1.0

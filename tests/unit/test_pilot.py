@@ -95,6 +95,7 @@ def test_it_tells_its_error_in_cells_that_it_has_not_seen(taught):
     missed = np.median(np.abs(np.log(found.runoff_depth / expected.runoff_depth)))
     said = float(told.split("not seen by ")[1].split(" %")[0]) / 100.0
     assert f"pilot of {NUMBER} cells" in told
+    assert "they expect that 100 % of runoff_depth and 100 % of baseflow_index can be met" in told
     assert 0.3 * missed < said < 3.0 * missed
 
 
