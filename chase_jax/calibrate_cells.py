@@ -113,8 +113,8 @@ class _Job:
             if number > SHARED and not standard:
                 start, anew = cellwise.restarted(fit, number - SHARED)
                 self.trials.begin_anew(closed, anew)
-            trials = s.trials if standard else max(s.trials // (3 if number < SHARED else 2), 2)
-            found = self._round(COLUMNS, closed, start, fit, trials, None, anew)
+            most = s.trials if standard else max(s.trials // (3 if number < SHARED else 2), 2)
+            found = self._round(COLUMNS, closed, start, fit, most, None, anew)
             same = np.array_equal(found.unknowns, fit.unknowns)
             fit = found if anew is None else cellwise.nearer(found, fit, anew)
             met, missed = fit.status == cellwise.MET, fit.status == cellwise.NOT_MET

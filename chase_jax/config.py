@@ -347,8 +347,8 @@ class Fit:
 
     derivatives: str = key(
         "first",
-        "of method=gradient variant=newton without a pilot: from every run, from the first and kept up by differences, "
-        "or by differences alone",
+        "of method=gradient variant=newton: from every run, from the first and kept up by differences, or by "
+        "differences alone; after a pilot, which tells the first, only the first of these three asks for any",
         ("always", "first", "never"),
     )
     runoff_depth_by: str = key(

@@ -38,7 +38,7 @@ METHODS = {
     "standard_once": ["method=standard", "fit.rounds=1", "fit.corrections=0"],
     "standard": ["method=standard", "fit.corrections=0"],
     "gradient": ["method=gradient"],
-    "gradient_never": ["method=gradient", "fit.derivatives=never"],
+    "gradient_never": ["method=gradient", "fit.derivatives=never", "fit.pilot=0"],
 }
 
 

@@ -40,6 +40,11 @@ LONGEST_STEP = 1.0  # 1, of an unknown in a step of L-BFGS
 SHORTEST = 1e-3  # 1, part of a step of L-BFGS below which it is given up
 
 
+def logarithm(runoff_depth: jax.Array) -> jax.Array:
+    """Logarithm of a runoff depth, 1, with which a dry cell has one, too. Argument: runoff depth, kg m-2 year-1."""
+    return jnp.log(jnp.maximum(runoff_depth, 0.0) + LEAST_RUNOFF)
+
+
 class Misfit(eqx.Module):
     """What is to be met.
 
@@ -60,7 +65,7 @@ class Misfit(eqx.Module):
             known = jnp.isfinite(self.values[row])
             goal = jnp.where(known, self.values[row], 1.0)
             is_runoff = name == "runoff_depth"
-            scaled = _logarithm if is_runoff else _itself
+            scaled = logarithm if is_runoff else _itself
             error = (scaled(getattr(found, name)) - scaled(goal)) / self.spread[row]
             total = total + jnp.sum(jnp.where(known, error, 0.0) ** 2) / jnp.maximum(known.sum(), 1)
         return total
@@ -96,6 +101,27 @@ class Field(eqx.Module):
         return away + self.smoothness * jnp.mean(steps**2)
 
 
+class Scale(eqx.Module):
+    """Mean and deviation (quantity,) of some quantities, in their units."""
+
+    mean: jax.Array
+    deviation: jax.Array
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Scale:
+        """Those of values (sample, quantity), any units."""
+        deviation = values.std(axis=0)
+        return cls(jnp.asarray(values.mean(axis=0)), jnp.asarray(np.where(deviation > 0.0, deviation, 1.0)))
+
+    def __call__(self, values: jax.Array) -> jax.Array:
+        """Values (..., quantity) in deviations from the mean, 1."""
+        return (values - self.mean) / self.deviation
+
+    def back(self, scaled: jax.Array) -> jax.Array:
+        """Values (..., quantity) in their units. Argument: deviations from the mean, 1."""
+        return self.mean + self.deviation * scaled
+
+
 class Network(eqx.Module):
     """A network with two hidden layers from attributes to unknowns, the same for all cells.
 
@@ -119,11 +145,10 @@ class Network(eqx.Module):
             width: Neurons of a hidden layer.
             seed: Seed of the weights.
         """
-        deviation = attributes.std(axis=0)
-        scaled = (attributes - attributes.mean(axis=0)) / np.where(deviation > 0.0, deviation, 1.0)
+        scaled = Scale.of(attributes)(jnp.asarray(attributes))
         key = jax.random.key(seed)
         network = eqx.nn.MLP(scaled.shape[1], first.size, width, depth=2, activation=jnp.tanh, key=key)
-        return cls(jnp.asarray(scaled), jnp.asarray(first), network)
+        return cls(scaled, jnp.asarray(first), network)
 
     def start(self) -> eqx.nn.MLP:
         """Trained values to begin with: the weights."""
@@ -222,10 +247,6 @@ class Optimiser:
                 return Progress(tried, optimiser, tried, found, found, along)
             part = 0.25 * part
         return Progress(progress.trained, optimiser, best, least, value, slope)
-
-
-def _logarithm(runoff_depth: jax.Array) -> jax.Array:
-    return jnp.log(jnp.maximum(runoff_depth, 0.0) + LEAST_RUNOFF)
 
 
 def _itself(index: jax.Array) -> jax.Array:

@@ -29,6 +29,7 @@ from scipy.stats import qmc
 
 from chase_jax.calibration import cellwise, columns, partial
 from chase_jax.calibration.cellwise import Goal
+from chase_jax.calibration.learning import LEAST_RUNOFF, Scale, logarithm
 from chase_jax.calibration.trial import Outcome, Simulator
 from chase_jax.model.containers import State
 
@@ -38,7 +39,6 @@ SHARE = 8  # the pilot is at most one in so many cells
 EDGE = 0.01  # 1, share of the range next to the bounds that the pilot leaves out
 NETWORKS, WIDTH, DEPTH = 8, 32, 2  # each network leaves out one in so many cells of the pilot, which judge it
 STEPS, BATCH, RATE, DECAY = 4000, 256, 1e-2, 1e-3
-LEAST_RUNOFF = 1.0  # kg m-2 year-1, R_0
 ROUND = 0.03  # 1, of the deviation: errors smaller than this count by their squares, larger ones as they are
 FURTHEST = 3.0  # 1, deviations from the mean beyond which an attribute says no more
 GRID = np.linspace(0.06, 0.94, 12)  # 1, shares of the range from which the search through the networks may begin
@@ -123,27 +123,6 @@ def design(number: int, parameters: int, seed: int) -> np.ndarray:
     draw = np.random.default_rng(seed)
     shares = np.stack([qmc.LatinHypercube(parameters, rng=draw).random(TRIALS) for _ in range(number)], axis=-1)
     return logit(EDGE + (1.0 - 2.0 * EDGE) * shares)
-
-
-class Scale(eqx.Module):
-    """Mean and deviation (quantity,) of some quantities, in their units."""
-
-    mean: jax.Array
-    deviation: jax.Array
-
-    @classmethod
-    def of(cls, values: np.ndarray) -> Scale:
-        """Those of values (sample, quantity), any units."""
-        deviation = values.std(axis=0)
-        return cls(jnp.asarray(values.mean(axis=0)), jnp.asarray(np.where(deviation > 0.0, deviation, 1.0)))
-
-    def __call__(self, values: jax.Array) -> jax.Array:
-        """Values (..., quantity) in deviations from the mean, 1."""
-        return (values - self.mean) / self.deviation
-
-    def back(self, scaled: jax.Array) -> jax.Array:
-        """Values (..., quantity) in their units. Argument: deviations from the mean, 1."""
-        return self.mean + self.deviation * scaled
 
 
 class Surrogate(eqx.Module):
@@ -244,8 +223,7 @@ def guess(surrogate: Surrogate, goal: Goal, parameters: int) -> np.ndarray:
 
 def _scaled(outcome: Outcome) -> np.ndarray:
     """Logarithm of the runoff depth, and baseflow index (cell, signature), 1."""
-    depth = np.log(np.maximum(outcome.runoff_depth, 0.0) + LEAST_RUNOFF)
-    return np.stack([depth, outcome.baseflow_index], axis=1)
+    return np.stack([np.asarray(logarithm(jnp.asarray(outcome.runoff_depth))), outcome.baseflow_index], axis=1)
 
 
 def _centered(unknowns):
@@ -284,8 +262,6 @@ def _taught(keys: jax.Array, kept: jax.Array, heard: jax.Array, answers: jax.Arr
 
         (weights, _), _ = jax.lax.scan(step, (weights, rule.init(weights)), jax.random.split(order, STEPS))
         network = eqx.combine(weights, fixed)
-        return weights, jax.vmap(jax.vmap(network))(heard)
+        return network, jax.vmap(jax.vmap(network))(heard)
 
-    weights, said = jax.vmap(one)(keys, kept)
-    plain = eqx.nn.MLP(heard.shape[2], answers.shape[2], WIDTH, DEPTH, activation=jnp.tanh, key=keys[0])
-    return eqx.combine(weights, plain), said
+    return eqx.filter_vmap(one)(keys, kept)
