@@ -104,16 +104,16 @@ class Field(eqx.Module):
 class Scale(eqx.Module):
     """Mean and deviation (quantity,) of some quantities, in their units."""
 
-    mean: jax.Array
-    deviation: jax.Array
+    mean: Any
+    deviation: Any
 
     @classmethod
     def of(cls, values: np.ndarray) -> Scale:
-        """Those of values (sample, quantity), any units."""
+        """Those of values (sample, quantity), any units; as NumPy arrays."""
         deviation = values.std(axis=0)
-        return cls(jnp.asarray(values.mean(axis=0)), jnp.asarray(np.where(deviation > 0.0, deviation, 1.0)))
+        return cls(values.mean(axis=0), np.where(deviation > 0.0, deviation, 1.0))
 
-    def __call__(self, values: jax.Array) -> jax.Array:
+    def __call__(self, values: Any) -> Any:
         """Values (..., quantity) in deviations from the mean, 1."""
         return (values - self.mean) / self.deviation
 
@@ -145,10 +145,10 @@ class Network(eqx.Module):
             width: Neurons of a hidden layer.
             seed: Seed of the weights.
         """
-        scaled = Scale.of(attributes)(jnp.asarray(attributes))
+        scaled = Scale.of(attributes)(attributes)
         key = jax.random.key(seed)
         network = eqx.nn.MLP(scaled.shape[1], first.size, width, depth=2, activation=jnp.tanh, key=key)
-        return cls(scaled, jnp.asarray(first), network)
+        return cls(jnp.asarray(scaled), jnp.asarray(first), network)
 
     def start(self) -> eqx.nn.MLP:
         """Trained values to begin with: the weights."""

@@ -189,7 +189,7 @@ def learn(
     known = np.concatenate([attributes, _scaled(first)], axis=1)
     known = np.clip(np.asarray(Scale.of(known[cells])(jnp.asarray(known))), -FURTHEST, FURTHEST)
     yields = np.stack([_scaled(outcome) for outcome in outcomes])
-    scale = Scale.of(yields.reshape(-1, yields.shape[-1]))
+    scale = jax.tree.map(jnp.asarray, Scale.of(yields.reshape(-1, yields.shape[-1])))
     heard = np.concatenate(
         [np.broadcast_to(known[cells], (len(outcomes), *known[cells].shape)), _centered(unknowns).swapaxes(1, 2)],
         axis=2,
