@@ -65,35 +65,29 @@ class Trials:
             unknowns (parameter, cell): Unknowns, 1.
             cycles: Most repetitions.
         """
-        name = {"trial": f"trials/{self.number:05d}.nc", "restart": f"restart/{self.number:05d}.nc"}
-        nothing = np.zeros(self.goal.values.shape[1])
-        kept = self._kept(name["trial"], f"spin-up of {kind}", unknowns, False)
-        found = kept and kept[1]
-        newest = not any(chunk["base"] for chunk in self.folder.chunks[self.number + 1 :])
-        if found is not None and newest and not self.folder.holds(name["restart"]):
-            self._go_back()
-            found = None
-        if found is None:
-            begun = time.perf_counter()
-            self._require_stores()
+        stores = f"restart/{self.number:05d}.nc"
+        later = any(chunk["base"] for chunk in self.folder.chunks[self.number + 1 :])
+
+        def run() -> tuple[np.ndarray, Outcome]:
             if kind == COLUMNS:
                 self.base, found = self._known(kind, simulator).renewed(unknowns, self.base, cycles)
             else:
                 self.base = simulator.equilibrium(jnp.asarray(unknowns), self.base, cycles)
-                cost = np.array(cycles * simulator.run_in_days / simulator.days)
-                found = Outcome(nothing, nothing, nothing, cost)
-            restart.write_restart(self.folder.path / name["restart"], self.base, {"trial": self.number})
-            self.folder.note(name["restart"])
-            self._record(name, f"spin-up of {kind}", unknowns, found, time.perf_counter() - begun)
-        elif newest:
-            self.base = restart.read_restart(self.folder.path / name["restart"], initial_state(simulator.model))[0]
-        else:
-            self.base = None  # later ones are on the disk
+                nothing = np.zeros(self.goal.values.shape[1])
+                found = Outcome(nothing, nothing, nothing, np.array(cycles * simulator.run_in_days / simulator.days))
+            restart.write_restart(self.folder.path / stores, self.base, {"trial": self.number})
+            self.folder.note(stores)
+            return unknowns, found
+
+        _, found, read = self._entry(f"spin-up of {kind}", unknowns, False, run, stores, needed=not later)
+        if read:
+            like = initial_state(simulator.model)
+            self.base = None if later else restart.read_restart(self.folder.path / stores, like)[0]
         if kind == COLUMNS:
             self._known(kind, simulator).begin(unknowns, found)
             self._partial.pop(COARSE, None)
         self._last = None
-        self._restarts.append(name["restart"])
+        self._restarts.append(stores)
         for old in self._restarts[1:-2]:
             self.folder.drop(old)
         self._count(found)
@@ -114,12 +108,8 @@ class Trials:
         """
         if self._last is not None and not slopes and self._last[0] == kind and np.array_equal(self._last[1], unknowns):
             return self._last[2]
-        name = {"trial": f"trials/{self.number:05d}.nc", "restart": ""}
-        kept = self._kept(name["trial"], kind, unknowns, slopes)
-        found = kept and kept[1]
-        if found is None:
-            begun = time.perf_counter()
-            self._require_stores()
+
+        def run() -> tuple[np.ndarray, Outcome]:
             if slopes:
                 found = simulator.run_with_slopes(jnp.asarray(unknowns), self.base)[0]
             elif cells is None:
@@ -129,7 +119,9 @@ class Trials:
             found = found if cells is None else found.at(cells)
             if kind == COARSE:
                 found = dataclasses.replace(found, cost=found.cost * (simulator.days / self.days))
-            self._record(name, kind, unknowns, found, time.perf_counter() - begun)
+            return unknowns, found
+
+        _, found, _ = self._entry(kind, unknowns, slopes, run)
         if cells is None:
             self._known(kind, simulator).know(unknowns, found)
         self._count(found)
@@ -145,16 +137,13 @@ class Trials:
             start (parameter, cell): Unknowns of the trial before it, 1.
             run: Runs it from the stores of that trial; tells besides how well it knows.
         """
-        name = {"trial": f"trials/{self.number:05d}.nc", "restart": ""}
-        kept = self._kept(name["trial"], PILOT, start, True, same=False)
-        if kept is None:
-            begun = time.perf_counter()
-            self._require_stores()
+
+        def guess() -> tuple[np.ndarray, Outcome]:
             unknowns, expected, told = run(self.base)
-            self._record(name, PILOT, unknowns, expected, time.perf_counter() - begun)
             self.folder.log(told)
-        else:
-            unknowns, expected = kept
+            return unknowns, expected
+
+        unknowns, expected, _ = self._entry(PILOT, start, True, guess, same=False)
         self._count(expected)
         return unknowns, expected
 
@@ -184,26 +173,48 @@ class Trials:
         if self.number == len(self.folder.chunks):
             workflows.stop_if_asked(self.asked, self.folder, f"after trial {self.number}")
 
-    def _require_stores(self) -> None:
-        """Refuse to go on where a file of the folder is gone or damaged and the stores it began with are, too."""
+    def _entry(
+        self,
+        kind: str,
+        unknowns: np.ndarray,
+        slopes: bool,
+        run: Callable[[], tuple[np.ndarray, Outcome]],
+        stores: str = "",
+        needed: bool = False,
+        same: bool = True,
+    ) -> tuple[np.ndarray, Outcome, bool]:
+        """Unknowns and outcome of the next entry, and whether it was read: run only if that was not done before.
+
+        Args:
+            kind: Its kind.
+            unknowns (parameter, cell): Its unknowns, 1.
+            slopes: Whether it has derivatives.
+            run: Runs it, for its unknowns and outcome.
+            stores: File of the stores that it writes; empty for none.
+            needed: Whether that file must be there for the entry to be read.
+            same: Whether the unknowns of what is read must be those; else they may be any.
+        """
+        file = f"trials/{self.number:05d}.nc"
+        kept = self._kept(file, kind, unknowns, slopes, same)
+        if kept is not None and needed and not self.folder.holds(stores):
+            self._go_back()
+            kept = None
+        if kept is not None:
+            return *kept, True
+        begun = time.perf_counter()
         require(
             self.base is not None,
             f"{self.folder.path}: what belongs to trial {self.number} is damaged or gone, and so are the stores before "
             "it; run again with output.overwrite=true.",
         )
+        unknowns, found = run()
+        self._record(file, stores, kind, unknowns, found, time.perf_counter() - begun)
+        return unknowns, found, False
 
     def _kept(
-        self, file: str, kind: str, unknowns: np.ndarray, slopes: bool, same: bool = True
+        self, file: str, kind: str, unknowns: np.ndarray, slopes: bool, same: bool
     ) -> tuple[np.ndarray, Outcome] | None:
-        """Unknowns and outcome of an entry that was run before; None if there is none or anything of it is damaged.
-
-        Args:
-            file: Its file.
-            kind: Its kind.
-            unknowns (parameter, cell): Its unknowns, 1.
-            slopes: Whether it has derivatives.
-            same: Whether its unknowns must be those; else they may be any.
-        """
+        """Unknowns and outcome of an entry that was run before; None if there is none or anything of it is damaged."""
         folder = self.folder
         if self.number >= len(folder.chunks):
             return None
@@ -221,20 +232,19 @@ class Trials:
         self.folder.log(f"trial {self.number} is damaged or differs; going back to it")
         del self.folder.chunks[self.number :]
 
-    def _record(self, name: dict[str, str], kind: str, unknowns: np.ndarray, outcome: Outcome, seconds: float) -> None:
+    def _record(
+        self, file: str, stores: str, kind: str, unknowns: np.ndarray, outcome: Outcome, seconds: float
+    ) -> None:
         """Write an entry."""
         folder = self.folder
-        restart.write_restart(folder.path / name["trial"], {"unknowns": unknowns, "outcome": outcome}, {"kind": kind})
-        folder.note(name["trial"])
+        restart.write_restart(folder.path / file, {"unknowns": unknowns, "outcome": outcome}, {"kind": kind})
+        folder.note(file)
         row = {"trial": self.number, "kind": kind, "derivatives": int(outcome.slopes is not None)}
         row |= {"forward_run_equivalents": round(float(outcome.cost), 3), "seconds": round(seconds, 2)}
         if not kind.startswith("spin-up") and kind != PILOT:  # which met nothing, but expects to
             row |= scores(self.goal, self.goal.residuals(outcome), outcome)
-        folder.add_chunk(
-            {"number": self.number, "trial": name["trial"], "restart": "", "base": name["restart"], "row": row}
-        )
-        told = ", ".join(f"{key} {value}" for key, value in row.items())
-        folder.log(told)
+        folder.add_chunk({"number": self.number, "trial": file, "restart": "", "base": stores, "row": row})
+        folder.log(", ".join(f"{key} {value}" for key, value in row.items()))
 
 
 def _outcome_like(parameters: int, cells: int, slopes: bool) -> Outcome:
