@@ -5,9 +5,10 @@ What is made small is a sum of losses k over gauges and lakes g, each a sum of s
 
 $$ \Phi = \sum_k w_k \sum_g w_g \sum_i r_{k,g,i}^2 + w \sum_j \left(\frac{u_j - u_{0,j}}{s}\right)^2 . $$
 
-Derivatives of every day of discharge by every unknown go along with a run in forward mode, and those of the residuals
-follow from them. Steps are those of :mod:`chase_jax.calibration.damped`, the whole domain being one cell with many
-residuals; derivatives are kept up by Broyden's update and computed again where that leads no further.
+Derivatives of every day of discharge by every unknown go along with a run in forward mode, those of catchments apart in
+the same tangent (:mod:`chase_jax.calibration.coloring`), and those of the residuals follow from them. Steps are those
+of :mod:`chase_jax.calibration.damped`, the whole domain being one cell with many residuals; derivatives are kept up by
+Broyden's update and computed again where that leads no further.
 
 Source:
     levenberg1944, marquardt1963, broyden1965.
@@ -27,6 +28,7 @@ import numpy as np
 
 from chase_jax.calibration import damped, losses
 from chase_jax.calibration import free as free_parameters
+from chase_jax.calibration.coloring import Coloring, parts
 from chase_jax.calibration.free import Free
 from chase_jax.calibration.trial import Span
 from chase_jax.checks import require, require_choice
@@ -74,6 +76,7 @@ class Simulator:
         self.model, self.names, self.free, self._gauges = model, tuple(free), tuple(free.values()), jnp.asarray(gauges)
         self.start, self._spans = start, [span for span in (run_in, period) if span is not None]
         self.sizes = [one.groups(model.parameters) for one in self.free]
+        self._coloring = self._colored()
         self._plain = compiled(self._advance)
         self._tangents = compiled(self._advance_with_tangents)
 
@@ -82,6 +85,11 @@ class Simulator:
         other = copy.copy(self)
         other.start, other._spans = start, [span for span in (run_in, period) if span is not None]
         return other
+
+    @property
+    def tangents(self) -> int:
+        """Number of tangents that go along with a run with derivatives, 1."""
+        return len(self._coloring.directions)
 
     def encode(self) -> np.ndarray:
         """Unknowns (unknown,) of the parameters as they are, those of one free parameter after the other, 1."""
@@ -120,20 +128,56 @@ class Simulator:
         Args:
             unknowns (unknown,): Unknowns, 1.
         """
-        number = sum(self.sizes)
+        series, slopes = self._along_tangents(unknowns)
+        return series, self._coloring.spread(slopes)
+
+    def run_with_own_slopes(self, unknowns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Daily series (day, place) and their derivatives (parameter, day, place) by the unknowns of a place's basin.
+
+        Args:
+            unknowns (unknown,): Unknowns, 1, one of each parameter for every place, in the order of the places.
+
+        Raises:
+            InputError: If a place feels the unknowns of another one.
+        """
+        places = self._coloring.felt.shape[1]
+        own = np.arange(len(self.names))[:, None] * places + np.arange(places)
+        require(
+            set(self.sizes) == {places} and np.array_equal(self._coloring.felt, own),
+            f"Derivatives by the unknowns of its own basin need {places} places in basins apart, each with an unknown "
+            f"of every parameter, but there are {self.sizes} unknowns in {self.tangents} tangents; use "
+            "run_with_slopes.",
+        )
+        return self._along_tangents(unknowns)
+
+    def _along_tangents(self, unknowns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Daily series (day, place) and their derivatives (tangent, day, place)."""
+        directions = jnp.asarray(self._coloring.directions)
         state, series, slopes = self.start, list[np.ndarray](), list[np.ndarray]()
-        moving = jax.tree.map(lambda leaf: jnp.zeros((number, *leaf.shape), leaf.dtype), state)
+        moving = jax.tree.map(lambda leaf: jnp.zeros((len(directions), *leaf.shape), leaf.dtype), state)
         for span in self._spans:
             series, slopes = [], []
             for k in range(span.chunks):
                 weather, count = span.read(k)
                 days = jnp.asarray(count, jnp.int32)
                 (state, flow), (moving, slope) = self._tangents(
-                    self.model, jnp.asarray(unknowns), state, moving, weather, days
+                    self.model, jnp.asarray(unknowns), directions, state, moving, weather, days
                 )
                 series.append(np.asarray(flow)[:count])
                 slopes.append(np.asarray(slope)[:, :count])
         return np.concatenate(series), np.concatenate(slopes, axis=1)
+
+    def _colored(self) -> Coloring:
+        """Which unknowns share a tangent."""
+        part = parts(self.model.domain)
+        lake = np.asarray(self.model.domain.lake_index)
+        shores = [np.flatnonzero(lake == self._lakes.numbers[k])[0] for k in self._places]
+        rows = []
+        for one, size in zip(self.free, self.sizes, strict=True):
+            alike = np.arange(part.size) if one.support == "cell" else np.zeros(part.size, int)
+            group = alike if one.group is None else np.asarray(one.group)
+            rows += [np.isin(np.arange(part.max() + 1), part[group == k]) for k in range(size)]
+        return Coloring.of(np.array(rows), part[np.concatenate([np.asarray(self._gauges), shores]).astype(int)])
 
     def _advance(self, model: Chase, unknowns: jax.Array, state: State, weather: atmosphere.Forcing, count: jax.Array):
         """Stores after the first `count` days of a chunk, and the series (day, place) of the chunk."""
@@ -153,15 +197,15 @@ class Simulator:
         _, state, series = jax.lax.while_loop(lambda carry: carry[0] < count, day, start)
         return state, series
 
-    def _advance_with_tangents(self, model, unknowns, state, moving, weather, count):
-        """The same with one tangent for each unknown."""
+    def _advance_with_tangents(self, model, unknowns, directions, state, moving, weather, count):
+        """The same along some directions (tangent, unknown)."""
 
         def along(direction: jax.Array, moving: State):
             return jax.jvp(
                 lambda u, s: self._advance(model, u, s, weather, count), (unknowns, state), (direction, moving)
             )
 
-        return jax.vmap(along, out_axes=(None, 0))(jnp.eye(unknowns.shape[0]), moving)
+        return jax.vmap(along, out_axes=(None, 0))(directions, moving)
 
 
 class TwoWidths:

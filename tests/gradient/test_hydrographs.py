@@ -11,7 +11,7 @@ import twin_case
 import valley
 import xarray as xr
 
-from chase_jax.calibration import free, hydrographs, trial
+from chase_jax.calibration import columns, free, hydrographs, trial
 from chase_jax.io import domain_store, forcing_store, store
 from chase_jax.model import adjustable
 from chase_jax.model.chase import Chase
@@ -86,3 +86,29 @@ def test_level_of_a_lake_is_that_of_the_run_and_its_derivative_that_of_differenc
             up, down = (simulator.run(at + sign * step * direction) for sign in (1.0, -1.0))
             off.append((np.abs((up - down) / (2.0 * step) - slopes[row]).max(axis=0) / size).max())
         assert min(off) < 1e-5, (row, off)
+
+
+@pytest.mark.slow
+def test_catchments_apart_share_tangents_and_keep_their_own_derivatives():
+    """Two parameters of each of six closed columns: two tangents, and the derivatives of differences."""
+    place = valley.valley()
+    cells = columns.calibrated_cells(place)[:6]
+    model = columns.closed(Chase.default(place), cells)
+    days = [skies.random_forcing(seed, cells.size, day_of_year=120 + seed) for seed in range(6)]
+    weather = jax.tree.map(lambda *leaves: jnp.stack(leaves), *days)
+    span = trial.Span(lambda k: (weather, len(days)), 1, len(days))
+    group = jnp.arange(cells.size, dtype=jnp.int32)
+    sought = {name: free.named(name, support="basin", group=group) for name in ("dcor", "bed_conductance_factor")}
+    simulator = hydrographs.Simulator(model, sought, np.arange(cells.size), initial_state(model), None, span)
+    at = simulator.encode()
+    assert simulator.tangents == 2
+    slopes, own = simulator.run_with_slopes(at)[1], simulator.run_with_own_slopes(at)[1]
+    assert slopes.shape == (12, len(days), cells.size)
+    np.testing.assert_array_equal(own[1, :, 2], slopes[8, :, 2])
+    for unknown in (1, 4, 6, 11):
+        off = []
+        for step in STEPS:
+            moved = step * np.eye(12)[unknown]
+            up, down = (simulator.run(at + sign * moved) for sign in (1.0, -1.0))
+            off.append(np.abs((up - down) / (2.0 * step) - slopes[unknown]).max() / np.abs(slopes[unknown]).max())
+        assert min(off) < 1e-4, (unknown, off)

@@ -6,10 +6,12 @@ import pytest
 import reservoir
 import valley
 
-from chase_jax.calibration import free, hydrographs, losses
+from chase_jax.calibration import free, hydrographs, losses, routing, trial
 from chase_jax.checks import InputError
 from chase_jax.evaluation import metrics
 from chase_jax.model import adjustable, defaults
+from chase_jax.model.chase import Chase
+from chase_jax.model.initial import initial_state
 
 DAYS = 200
 TRUTH = reservoir.unknowns_of(reservoir.RECESSION, reservoir.YIELD)
@@ -174,3 +176,14 @@ def test_every_parameter_is_found_again_within_its_bounds(name):
     where = (adjustable.VALUES | adjustable.FACTORS)[name]
     assert where(after).shape == where(before).shape
     assert (np.asarray(where(after)) > np.asarray(where(before))).all()
+
+
+def test_derivatives_by_a_places_own_basin_need_basins_apart():
+    model = Chase.default(valley.valley())
+    cells = np.array([3, int(model.domain.cells) - 1])
+    group = jnp.asarray(routing.basins(model.domain, cells).group)
+    sought = {"dcor": free.named("dcor", support="basin", group=group)}
+    simulator = hydrographs.Simulator(model, sought, cells, initial_state(model), None, trial.Span(None, 0, 0))
+    assert simulator.tangents == 2  # what is changed in the upper one is felt in the lower one
+    with pytest.raises(InputError, match="2 places in basins apart"):
+        simulator.run_with_own_slopes(simulator.encode())
