@@ -80,6 +80,9 @@ class Parameters:
     interception_capacity_factor: float | None = key(None, "likewise, on the water that leaves hold", low=0.01)
     soil_conductivity_factor: float | None = key(None, "likewise, on the conductivity of the soil", low=1e-3)
     bed_conductance_factor: float | None = key(None, "likewise, on the conductance of river beds", low=1e-3)
+    doubling_storage_factor: float | None = key(
+        None, "likewise, on the stored water with which seepage doubles its conductance", low=1e-3
+    )
     leaf_area_factor: float | None = key(None, "likewise, on the leaf area of every month", low=0.01)
 
 

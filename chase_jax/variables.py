@@ -209,6 +209,16 @@ _PARAMETERS = (
         1e3,
         "Low flow of a cell recedes in 45 days over this factor, and faster the more water its aquifer holds",
     ),
+    Variable(
+        "doubling_storage_factor",
+        None,
+        "factor on the stored water with which an aquifer seeps twice as easily",
+        "1",
+        CELL,
+        1e-3,
+        1e3,
+        "45 mm above the level of the stream times this factor; with a large one seepage is linear in the head",
+    ),
     Variable("leaf_area_factor", None, "factor on the leaf area index of every month", "1", CELL, 0.01, 10),
 )
 

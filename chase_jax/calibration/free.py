@@ -29,7 +29,7 @@ THRESHOLD_RANGE = (0.0, 0.8)  # 1, of the filling
 FACTOR_RANGE = {
     "stomatal_resistance_factor": (0.25, 4.0), "interception_capacity_factor": (0.1, 4.0),
     "soil_conductivity_factor": (1e-3, 100.0), "bed_conductance_factor": (0.05, 50.0),
-    "leaf_area_factor": (0.25, 2.0),
+    "doubling_storage_factor": (0.05, 20.0), "leaf_area_factor": (0.25, 2.0),
 }  # fmt: skip
 
 

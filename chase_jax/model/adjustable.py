@@ -28,6 +28,7 @@ FACTORS: dict[str, Callable[[Parameters], jax.Array]] = {
     "interception_capacity_factor": lambda p: p.land.canopy.capacity_factor,
     "soil_conductivity_factor": lambda p: p.land.soil.saturated_conductivity,
     "bed_conductance_factor": lambda p: p.seepage.bed_conductance,
+    "doubling_storage_factor": lambda p: p.seepage.doubling_storage,
     "leaf_area_factor": lambda p: p.land.leaf_area_index,
 }
 

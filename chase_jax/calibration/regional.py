@@ -1,0 +1,216 @@
+r"""Parameters of catchments as functions of their attributes, from the monthly flow of many catchments at once.
+
+A law gives every catchment b its unknowns from its scaled attributes z, with $z_0 = 1$,
+
+$$ u_{p,b} = u_{0,p,b} + \sum_k \theta_{p,k}\, z_{k,b}, $$
+
+and what is made small is the lack of skill of all catchments together,
+
+$$ \Phi = \sum_b w_b \sum_m \left(\frac{\bar q_{m,b}(u_b) - \bar q^*_{m,b}}{s_b}\right)^2
+   + \lambda \sum_{p,k} c_k\, \theta_{p,k}^2 , $$
+
+with means $\bar q$ of whole months, $s_b^2$ the sum of squares of the measured ones about their mean, so that the inner
+sum is one less the skill. A catchment whose skill $N_b$ was low at the start counts less, $w_b = 1/(1.3 - N_b)$: it may
+be its rain that is wrong. Flow of a catchment depends on its own unknowns alone, so that one tangent for each parameter
+tells the derivatives $J_b$ of all catchments, and those by $\theta$ follow from them. Steps are damped Gauss-Newton
+steps; $J_b$ is kept up by Broyden's update in every catchment and computed again where that leads no further.
+
+A law that was learned in some catchments tells the parameters of any other.
+
+Source:
+    samaniego2010 (parameters as functions of attributes); feng2022 (learned through a differentiable model);
+    levenberg1944, marquardt1963, broyden1965.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from chase_jax.calibration import damped
+from chase_jax.calibration.learning import Scale
+from chase_jax.checks import require, require_shape
+
+HELD, HELD_MEAN = 0.02, 0.001  # 1, weights of the squares of what attributes change, and of what all share
+EXTREME = 2.5  # 1, deviations from the mean beyond which an attribute counts as that
+LEAST_GAIN = 4e-3  # 1, of the target, below which derivatives are found anew, and a search with new ones ends
+LONGEST_STEP = 1.0  # 1, mean over the catchments of the largest change of an unknown in a trial
+LEAST_MONTHS = 12  # of a catchment that counts
+OPEN = 0.3  # 1, lack of skill beyond that of the start with which a catchment counts
+
+
+@dataclasses.dataclass(frozen=True)
+class Law:
+    """How unknowns follow from attributes.
+
+    Attributes:
+        scale: Mean and deviation (attribute,) of the attributes.
+        weights (parameter, 1 + attribute): What all catchments share, and what each deviation of an attribute adds, 1.
+    """
+
+    scale: Scale
+    weights: np.ndarray
+
+    @classmethod
+    def flat(cls, attributes: np.ndarray, parameters: int) -> Law:
+        """The law that changes nothing yet.
+
+        Args:
+            attributes (catchment, attribute): Attributes, in their units, of the catchments it will be learned in.
+            parameters: Number of parameters.
+        """
+        return cls(Scale.of(attributes), np.zeros((parameters, attributes.shape[1] + 1)))
+
+    def features(self, attributes: np.ndarray) -> np.ndarray:
+        """Scaled attributes z (catchment, 1 + attribute), 1. Argument: attributes, in their units."""
+        scaled = np.clip(self.scale(np.asarray(attributes)), -EXTREME, EXTREME)
+        return np.concatenate([np.ones((len(scaled), 1)), scaled], axis=1)
+
+    def unknowns(self, start: np.ndarray, attributes: np.ndarray) -> np.ndarray:
+        """Unknowns (parameter, catchment), 1, within their bounds.
+
+        Args:
+            start (parameter, catchment): Unknowns of the parameters as they are, 1.
+            attributes (catchment, attribute): Attributes, in their units.
+        """
+        return np.clip(start + self.weights @ self.features(attributes).T, -damped.LIMIT, damped.LIMIT)
+
+
+class Months:
+    """Monthly flow that was measured, and how what is simulated misses it.
+
+    Attributes:
+        observed (month, catchment): Means of whole months, m3 s-1; NaN where days are missing.
+        counted (catchment,): Whether a catchment has months enough, and not always the same flow.
+    """
+
+    def __init__(self, observed: np.ndarray, month: np.ndarray) -> None:
+        """Measured flow.
+
+        Args:
+            observed (day, catchment): Daily flow, m3 s-1, NaN where missing.
+            month (day,): Number of the month of a day, from 0 on, increasing, 1.
+
+        Raises:
+            InputError: If no catchment has a year of whole months.
+        """
+        require_shape(month, "month", observed.shape[:1])
+        self._first = np.flatnonzero(np.diff(month, prepend=-1))
+        self._days = np.diff(np.append(self._first, month.size))
+        self.observed = self.means(observed)
+        there = np.isfinite(self.observed)
+        mean = np.nansum(self.observed, axis=0) / np.maximum(there.sum(axis=0), 1)
+        square = np.nansum((self.observed - mean) ** 2, axis=0)
+        self.counted = (there.sum(axis=0) >= LEAST_MONTHS) & (square > 0.0)
+        require(
+            bool(self.counted.any()),
+            f"Argument `observed` must have {LEAST_MONTHS} whole months that differ at a catchment, but has none.",
+        )
+        self._over = np.where(there & self.counted, 1.0 / np.sqrt(np.maximum(square, 1e-300)), 0.0)
+
+    def means(self, series: np.ndarray) -> np.ndarray:
+        """Means of the months (..., month, catchment). Argument: daily series (..., day, catchment)."""
+        return np.add.reduceat(series, self._first, axis=-2) / self._days[:, None]
+
+    def missed(self, series: np.ndarray) -> np.ndarray:
+        """Residuals (month, catchment), 1, whose squares add up to one less the skill; 0 where nothing was measured.
+
+        Args:
+            series (day, catchment): Simulated flow, m3 s-1.
+        """
+        return np.where(self._over > 0.0, self.means(series) - np.nan_to_num(self.observed), 0.0) * self._over
+
+    def slopes(self, series: np.ndarray) -> np.ndarray:
+        """Derivatives (parameter, month, catchment) of the residuals. Argument: those of the daily flow."""
+        return self.means(series) * self._over
+
+    def skill(self, series: np.ndarray) -> np.ndarray:
+        """Monthly skill (catchment,), 1; NaN where a catchment does not count. Argument: daily flow."""
+        return np.where(self.counted, 1.0 - (self.missed(series) ** 2).sum(axis=0), np.nan)
+
+
+Run = Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray | None]]
+
+
+def fit(run: Run, months: Months, start: np.ndarray, attributes: np.ndarray, trials: int) -> tuple[Law, np.ndarray]:
+    """Learn a law.
+
+    Args:
+        run: Runs all catchments with unknowns (parameter, catchment): daily flow (day, catchment), and if asked for its
+            derivatives (parameter, day, catchment) by the unknowns of each catchment itself.
+        months: What was measured.
+        start (parameter, catchment): Unknowns of the parameters as they are, 1.
+        attributes (catchment, attribute): Attributes, in their units.
+        trials: Most runs, > 0.
+
+    Returns:
+        The best law, and the daily flow (day, catchment) it leads to, m3 s-1.
+    """
+
+    def with_slopes(unknowns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        series, slopes = run(unknowns, True)
+        assert slopes is not None  # noqa: S101  asked for
+        return series, months.slopes(slopes)
+
+    law = Law.flat(attributes, len(start))
+    features = law.features(attributes)
+    held = np.full(law.weights.shape, HELD)
+    held[:, 0] = HELD_MEAN
+    best, (series, jacobian) = law.unknowns(start, attributes), with_slopes(law.unknowns(start, attributes))
+    root = np.sqrt(np.where(months.counted, 1.0 / (1.0 + OPEN - np.nan_to_num(months.skill(series))), 0.0))
+
+    def target(series: np.ndarray, weights: np.ndarray) -> float:
+        return float(((root * months.missed(series)) ** 2).sum() + (held * weights**2).sum())
+
+    now, spent, exact, damping = target(series, law.weights), 1, True, damped.FIRST_DAMPING
+    while spent < trials:
+        step = _step(root * jacobian, root * months.missed(series), features, held, law.weights, damping)
+        largest = np.abs(step @ features.T).max(axis=0).mean()
+        tried = Law(law.scale, law.weights + step * min(1.0, LONGEST_STEP / max(largest, 1e-12)))
+        unknowns = tried.unknowns(start, attributes)
+        found = run(unknowns, False)[0]
+        spent += 1
+        change = months.missed(found) - months.missed(series)
+        moved = damped.updated(jacobian.transpose(2, 1, 0), unknowns - best, change).transpose(2, 1, 0)
+        gain = 1.0 - target(found, tried.weights) / now
+        if gain > 0.0:
+            law, best, series, now = tried, unknowns, found, target(found, tried.weights)
+            damping = max(damped.LESS_DAMPING * damping, damped.LEAST_DAMPING)
+        else:
+            damping = damped.MORE_DAMPING * damping
+        jacobian, slow = moved, gain < LEAST_GAIN
+        if slow and exact:
+            break
+        exact = slow and spent + 1 < trials
+        if exact:  # what Broyden's update knows is used up
+            series, jacobian = with_slopes(best)
+            spent, damping = spent + 1, damped.FIRST_DAMPING
+    return law, series
+
+
+def _step(
+    jacobian: np.ndarray,
+    residuals: np.ndarray,
+    features: np.ndarray,
+    held: np.ndarray,
+    weights: np.ndarray,
+    damping: float,
+) -> np.ndarray:
+    """Damped Gauss-Newton step (parameter, 1 + attribute) of the weights of a law.
+
+    Args:
+        jacobian (parameter, month, catchment): Derivatives by the unknowns of each catchment, 1.
+        residuals (month, catchment): Residuals, 1.
+        features (catchment, 1 + attribute): Scaled attributes, 1.
+        held (parameter, 1 + attribute): Weights of the squares of the weights, 1.
+        weights (parameter, 1 + attribute): The weights, 1.
+        damping: Damping, 1.
+    """
+    own = np.einsum("pmb,qmb->pqb", jacobian, jacobian)
+    normal = np.einsum("pqb,bk,bl->pkql", own, features, features, optimize=True).reshape(held.size, held.size)
+    normal = normal + np.diag(held.ravel())
+    downhill = np.einsum("pmb,mb,bk->pk", jacobian, residuals, features, optimize=True) + held * weights
+    scaled = normal + damping * np.diag(np.diag(normal))
+    return -np.linalg.solve(scaled, downhill.ravel()).reshape(held.shape)

@@ -1,0 +1,155 @@
+"""Parameters as functions of attributes, learned from the flow of gauged catchments, in catchments never seen.
+
+    python experiments/regional_parameters.py [key=value ...]
+
+draws 108 catchments of CAMELS-US besides the 36 of `many_basins.py` and learns from their monthly flow of 1991 to 1995
+how eight parameters follow from five attributes (:mod:`chase_jax.calibration.regional`), through the coupled model.
+What the law makes of the attributes of the 36, whose discharge it has not seen, is compared with default parameters.
+`many_basins.py parameters.path=runs/regional_parameters/parameters.nc ...` goes on from there with their predicted
+signatures. Everything goes to runs/regional_parameters and runs/many_basins; what is there already is kept. Further
+keys are those of `chase calibrate`; fit.trials is the number of runs.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+
+import jax.numpy as jnp
+import many_basins
+import numpy as np
+import pandas as pd
+
+from chase_jax import build, config, workflows
+from chase_jax.calibration import free, hydrographs, regional, routing
+from chase_jax.calibration.learning import Scale
+from chase_jax.io import gauge_store, parameter_store, store
+from data_prep import camels_catchments
+
+FOLDER = pathlib.Path("runs/regional_parameters")
+DRAWN, AFTER, PERIOD, TRIALS = 108, 36, ("1991-01-01", "1995-12-31"), 12
+SOUGHT = (
+    "stomatal_resistance_factor", "bed_conductance_factor", "doubling_storage_factor", "contributing_depth",
+    "contributing_threshold", "dcor", "baseflow_factor", "bypass_fraction",
+)  # fmt: skip
+
+
+def attributes(folder: pathlib.Path, gauges: tuple[str, ...]) -> pd.DataFrame:
+    """The attributes of catchments, those that span orders of magnitude as logarithms."""
+    table = pd.read_csv(folder / "attributes.csv", dtype={"gauge_id": str}).set_index("gauge_id").loc[list(gauges)]
+    return pd.DataFrame(
+        {
+            "log_aridity": np.log(table.aridity_index),
+            "air_temperature": table.mean_air_temperature,
+            "log_slope": np.log(table.mean_slope + 1e-3),
+            "clay": table.mean_clay_fraction,
+            "leaf_area": table.mean_leaf_area_index,
+        }
+    )
+
+
+class Catchments:
+    """Catchments, each with parameters of its own, whose flow is simulated together."""
+
+    def __init__(self, folder: pathlib.Path, inputs: dict[str, str], words: list[str]) -> None:
+        start, end = PERIOD
+        given = [f"{key}={value}" for key, value in inputs.items()]
+        given += [f"period.start={start}", f"period.end={end}", f"period.warmup_start={many_basins.RUN_IN}"]
+        self.settings = config.check(config.compose({}, "calibrate", [*given, "precision=mixed", *words]))
+        self.given = build.inputs(self.settings, folder)
+        self.gauges = self.given.gauges
+        self.attributes = attributes(folder, self.gauges.gauge_id)
+        self.program = build.program(self.settings, self.given)
+        self.sought = sought(self.settings, self.program.model, self.gauges.cell)  # type: ignore[attr-defined]
+
+    @property
+    def start(self) -> np.ndarray:
+        """Unknowns (parameter, catchment) of the parameters as they are, 1."""
+        parameters = self.program.model.parameters  # type: ignore[attr-defined]
+        return np.stack([np.asarray(one.encode(parameters)) for one in self.sought.values()])
+
+    def learn(self) -> regional.Law:
+        """The law that their flow teaches."""
+        run_in, period = workflows.span(self.given.warmup), workflows.span(self.given.forcing)  # type: ignore[arg-type]
+        state = workflows.initial_state(self.settings, self.program)
+        model = self.program.model  # type: ignore[attr-defined]
+        simulator = hydrographs.Simulator(model, self.sought, self.gauges.cell, state, None, run_in)
+        simulator = simulator.over(simulator.repeated(many_basins.CYCLES), run_in, period)
+        observed = gauge_store.read_observations(
+            self.given.paths["observations"], self.gauges, *PERIOD, gauge_store.DISCHARGE
+        ).values.T
+        days = pd.date_range(*PERIOD).to_period("M")
+        months = regional.Months(observed, days.factorize()[0])
+
+        def run(unknowns: np.ndarray, slopes: bool) -> tuple[np.ndarray, np.ndarray | None]:
+            flat = unknowns.ravel()
+            series, own = simulator.run_with_own_slopes(flat) if slopes else (simulator.run(flat), None)
+            skill = months.skill(series)[months.counted]
+            print(f"median monthly skill {np.median(skill):.3f}{', with derivatives' if slopes else ''}", flush=True)
+            return series, own
+
+        return regional.fit(run, months, self.start, self.attributes.to_numpy(), self.settings.fit.trials)[0]
+
+    def write(self, law: regional.Law, path: pathlib.Path) -> None:
+        """The parameters (cell,) that a law gives them."""
+        model, values = self.program.model, {}  # type: ignore[attr-defined]
+        unknowns = law.unknowns(self.start, self.attributes.to_numpy())
+        for (name, one), unknown in zip(self.sought.items(), unknowns, strict=True):
+            values[name] = np.asarray(one.values(jnp.asarray(unknown), model.parameters))
+        grid, form = self.given.domain.grid, self.settings.physics.dcor_form
+        parameter_store.write_parameters(path, values, grid, form, "Parameters by a law learned in other catchments")
+
+
+def sought(settings: config.Config, model, cells: np.ndarray) -> dict[str, free.Free]:
+    """The free parameters, each uniform over a catchment."""
+    group = jnp.asarray(routing.basins(model.domain, cells).group)
+    return {name: free.named(name, settings.physics.dcor_form, "basin", group) for name in SOUGHT}
+
+
+def law_of(path: pathlib.Path) -> regional.Law:
+    """The law that a table holds."""
+    table = pd.read_csv(path, index_col=0)
+    mean, deviation = (table.loc[row].to_numpy()[1:] for row in ("mean", "deviation"))
+    return regional.Law(Scale(mean, deviation), table.loc[list(SOUGHT)].to_numpy())
+
+
+def write_law(law: regional.Law, names: list[str], path: pathlib.Path) -> None:
+    """The weights of a law as a table, below mean and deviation of the attributes."""
+    rows = [np.append(0.0, law.scale.mean), np.append(1.0, law.scale.deviation), *law.weights]
+    table = pd.DataFrame(np.stack(rows), index=["mean", "deviation", *SOUGHT], columns=["all", *names])
+    store.write_text(table.to_csv(float_format="%.9g"), path)
+
+
+def main(words: list[str]) -> pd.DataFrame:
+    """Learn, predict, compare.
+
+    Args:
+        words: Changes to conf/calibrate.yaml such as "fit.trials=20".
+
+    Returns:
+        Medians over the catchments never seen.
+    """
+    raw, seen = pathlib.Path(os.environ["CHASE_DATA"]), FOLDER / "data"
+    if not (seen / "domain.nc").exists():
+        camels_catchments.prepare(raw, seen, print, after=AFTER, basins=DRAWN)
+    inputs = many_basins.prepare(many_basins.FOLDER / "data", raw)
+    if not (FOLDER / "law.csv").exists():
+        teachers = Catchments(seen, many_basins.prepare(seen, raw), [f"fit.trials={TRIALS}", *words])
+        write_law(teachers.learn(), list(teachers.attributes), FOLDER / "law.csv")
+    unseen = Catchments(many_basins.FOLDER / "data", inputs, words)
+    unseen.write(law_of(FOLDER / "law.csv"), FOLDER / "parameters.nc")
+    rows = []
+    for period, span in many_basins.PERIODS.items():
+        for name, parameters in (("default", ""), ("by the law", str(FOLDER / "parameters.nc"))):
+            folder = FOLDER / period if parameters else many_basins.FOLDER / f"{period}_default"
+            rows.append(many_basins.simulate(folder, inputs, span, parameters).assign(period=period, parameters=name))
+    table = pd.concat(rows, ignore_index=True)
+    store.write_text(table.to_csv(index=False, float_format="%.6g"), FOLDER / "scores.csv")
+    monthly = table[table["scale"] == "monthly"]
+    grouped = monthly.assign(size_of_bias=monthly["pbias"].abs()).groupby(["period", "parameters"], sort=False)
+    return grouped[["nse", "kge", "correlation", "pbias", "size_of_bias"]].median()
+
+
+if __name__ == "__main__":
+    print(main(sys.argv[1:]).round(3).to_string())
