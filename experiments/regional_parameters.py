@@ -3,8 +3,9 @@
     python experiments/regional_parameters.py [key=value ...]
 
 draws 108 catchments of CAMELS-US besides the 36 of `many_basins.py` and learns from their monthly flow of 1991 to 1995
-how eight parameters follow from five attributes (:mod:`chase_jax.calibration.regional`), through the coupled model.
-What the law makes of the attributes of the 36, whose discharge it has not seen, is compared with default parameters.
+how eight parameters follow from five attributes (:mod:`chase_jax.calibration.regional`), through the coupled model;
+every fourth of them does not teach, but judges what was learned. What the law makes of the attributes of the 36, whose
+discharge it has not seen, is compared with default parameters.
 `many_basins.py parameters.path=runs/regional_parameters/parameters.nc ...` goes on from there with their predicted
 signatures. Everything goes to runs/regional_parameters and runs/many_basins; what is there already is kept. Further
 keys are those of `chase calibrate`; fit.trials is the number of runs.
@@ -28,7 +29,7 @@ from chase_jax.io import gauge_store, parameter_store, store
 from data_prep import camels_catchments
 
 FOLDER = pathlib.Path("runs/regional_parameters")
-DRAWN, AFTER, PERIOD, TRIALS = 108, 36, ("1991-01-01", "1995-12-31"), 12
+DRAWN, AFTER, PERIOD, TRIALS, JUDGES = 108, 36, ("1991-01-01", "1995-12-31"), 12, 4
 SOUGHT = (
     "stomatal_resistance_factor", "bed_conductance_factor", "doubling_storage_factor", "contributing_depth",
     "contributing_threshold", "dcor", "baseflow_factor", "bypass_fraction",
@@ -82,14 +83,18 @@ class Catchments:
         days = pd.date_range(*PERIOD).to_period("M")
         months = regional.Months(observed, days.factorize()[0])
 
+        judges = np.arange(len(self.gauges.gauge_id)) % JUDGES == 0
+
         def run(unknowns: np.ndarray, slopes: bool) -> tuple[np.ndarray, np.ndarray | None]:
             flat = unknowns.ravel()
             series, own = simulator.run_with_own_slopes(flat) if slopes else (simulator.run(flat), None)
-            skill = months.skill(series)[months.counted]
-            print(f"median monthly skill {np.median(skill):.3f}{', with derivatives' if slopes else ''}", flush=True)
+            skills = [np.nanmedian(months.skill(series)[who]) for who in (~judges, judges)]
+            told = f"median monthly skill {skills[0]:.3f}, of the judges {skills[1]:.3f}"
+            print(told + (", with derivatives" if slopes else ""), flush=True)
             return series, own
 
-        return regional.fit(run, months, self.start, self.attributes.to_numpy(), self.settings.fit.trials)[0]
+        known, trials = self.attributes.to_numpy(), self.settings.fit.trials
+        return regional.fit(run, months, self.start, known, trials, judges)[0]
 
     def write(self, law: regional.Law, path: pathlib.Path) -> None:
         """The parameters (cell,) that a law gives them."""

@@ -15,7 +15,8 @@ be its rain that is wrong. Flow of a catchment depends on its own unknowns alone
 tells the derivatives $J_b$ of all catchments, and those by $\theta$ follow from them. Steps are damped Gauss-Newton
 steps; $J_b$ is kept up by Broyden's update in every catchment and computed again where that leads no further.
 
-A law that was learned in some catchments tells the parameters of any other.
+A law that was learned in some catchments tells the parameters of any other. What it says of these gets worse again when
+it has learned too much by heart; so some catchments may judge instead of teaching, and the law best for them is taken.
 
 Source:
     samaniego2010 (parameters as functions of attributes); feng2022 (learned through a differentiable model);
@@ -33,7 +34,7 @@ from chase_jax.calibration import damped
 from chase_jax.calibration.learning import Scale
 from chase_jax.checks import require, require_shape
 
-HELD, HELD_MEAN = 0.02, 0.001  # 1, weights of the squares of what attributes change, and of what all share
+HELD, HELD_MEAN = 0.1, 0.001  # 1, weights of the squares of what attributes change, and of what all share
 EXTREME = 2.5  # 1, deviations from the mean beyond which an attribute counts as that
 LEAST_GAIN = 4e-3  # 1, of the target, below which derivatives are found anew, and a search with new ones ends
 LONGEST_STEP = 1.0  # 1, mean over the catchments of the largest change of an unknown in a trial
@@ -134,7 +135,14 @@ class Months:
 Run = Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray | None]]
 
 
-def fit(run: Run, months: Months, start: np.ndarray, attributes: np.ndarray, trials: int) -> tuple[Law, np.ndarray]:
+def fit(
+    run: Run,
+    months: Months,
+    start: np.ndarray,
+    attributes: np.ndarray,
+    trials: int,
+    judges: np.ndarray | None = None,
+) -> tuple[Law, np.ndarray]:
     """Learn a law.
 
     Args:
@@ -144,10 +152,21 @@ def fit(run: Run, months: Months, start: np.ndarray, attributes: np.ndarray, tri
         start (parameter, catchment): Unknowns of the parameters as they are, 1.
         attributes (catchment, attribute): Attributes, in their units.
         trials: Most runs, > 0.
+        judges (catchment,): Whether a catchment judges and does not teach; None for none.
 
     Returns:
-        The best law, and the daily flow (day, catchment) it leads to, m3 s-1.
+        The law that is best for the judges, for the teachers if there are none, and the daily flow (day, catchment) it
+        leads to, m3 s-1.
+
+    Raises:
+        InputError: If no catchment that was measured is left to teach.
     """
+    judging = np.zeros(len(attributes), bool) if judges is None else np.asarray(judges, bool)
+    require_shape(judging, "judges", (len(attributes),))
+    teaching = months.counted & ~judging
+    require(
+        bool(teaching.any()), "Argument `judges` must leave a catchment that was measured to teach, but leaves none."
+    )
 
     def with_slopes(unknowns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         series, slopes = run(unknowns, True)
@@ -159,12 +178,19 @@ def fit(run: Run, months: Months, start: np.ndarray, attributes: np.ndarray, tri
     held = np.full(law.weights.shape, HELD)
     held[:, 0] = HELD_MEAN
     best, (series, jacobian) = law.unknowns(start, attributes), with_slopes(law.unknowns(start, attributes))
-    root = np.sqrt(np.where(months.counted, 1.0 / (1.0 + OPEN - np.nan_to_num(months.skill(series))), 0.0))
+    weight = 1.0 / (1.0 + OPEN - np.nan_to_num(months.skill(series)))
+    root = np.sqrt(np.where(teaching, weight, 0.0))
 
     def target(series: np.ndarray, weights: np.ndarray) -> float:
         return float(((root * months.missed(series)) ** 2).sum() + (held * weights**2).sum())
 
+    def judged(series: np.ndarray, weights: np.ndarray) -> float:
+        if not (judging & months.counted).any():
+            return target(series, weights)
+        return float((np.where(judging, weight, 0.0) * months.missed(series) ** 2).sum())
+
     now, spent, exact, damping = target(series, law.weights), 1, True, damped.FIRST_DAMPING
+    taken, taken_series, verdict = law, series, judged(series, law.weights)
     while spent < trials:
         step = _step(root * jacobian, root * months.missed(series), features, held, law.weights, damping)
         largest = np.abs(step @ features.T).max(axis=0).mean()
@@ -177,6 +203,8 @@ def fit(run: Run, months: Months, start: np.ndarray, attributes: np.ndarray, tri
         gain = 1.0 - target(found, tried.weights) / now
         if gain > 0.0:
             law, best, series, now = tried, unknowns, found, target(found, tried.weights)
+            if judged(found, tried.weights) < verdict:
+                taken, taken_series, verdict = tried, found, judged(found, tried.weights)
             damping = max(damped.LESS_DAMPING * damping, damped.LEAST_DAMPING)
         else:
             damping = damped.MORE_DAMPING * damping
@@ -187,7 +215,7 @@ def fit(run: Run, months: Months, start: np.ndarray, attributes: np.ndarray, tri
         if exact:  # what Broyden's update knows is used up
             series, jacobian = with_slopes(best)
             spent, damping = spent + 1, damped.FIRST_DAMPING
-    return law, series
+    return taken, taken_series
 
 
 def _step(

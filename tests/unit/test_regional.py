@@ -46,10 +46,10 @@ def test_a_law_is_learned_and_holds_in_catchments_never_seen():
         return run(unknowns, slopes)
 
     law, series = regional.fit(counted, months_of(drawn(0)), START, drawn(0), 30)
-    assert len(asked) <= 30
-    assert sum(asked) <= 6
+    assert len(asked) <= 12
+    assert sum(asked) <= 3
     np.testing.assert_array_equal(series, run(law.unknowns(START, drawn(0)))[0])
-    np.testing.assert_allclose(law.weights, HIDDEN, atol=0.02)
+    np.testing.assert_allclose(law.weights, HIDDEN, atol=0.05)  # held back a little
     others = drawn(1)
     before, after = (months_of(others).skill(run(u)[0]) for u in (START, law.unknowns(START, others)))
     assert np.median(before) < 0.9
@@ -118,3 +118,21 @@ def test_attributes_far_from_what_was_seen_do_not_lead_beyond_bounds():
 def test_no_months_are_refused():
     with pytest.raises(InputError, match="12 whole months"):
         regional.Months(np.full((DAYS, 2), np.nan), MONTH)
+
+
+def test_judges_choose_the_law_and_do_not_teach():
+    """The flow of the judges is that of no law at all, so that none is what they find best."""
+    judges = np.arange(CATCHMENTS) % 4 == 0
+    flow = np.where(judges, run(START)[0], run(truth(drawn(0)))[0])
+    months = regional.Months(flow, MONTH)
+    law, series = regional.fit(run, months, START, drawn(0), 10, judges)
+    np.testing.assert_array_equal(law.weights, 0.0)
+    np.testing.assert_array_equal(series, run(START)[0])
+    law, series = regional.fit(run, months_of(drawn(0)), START, drawn(0), 10, judges)
+    others = months_of(drawn(0)).skill(series)[judges]
+    assert others.min() > 0.99
+
+
+def test_somebody_must_teach():
+    with pytest.raises(InputError, match="leave a catchment that was measured to teach"):
+        regional.fit(run, months_of(drawn(0)), START, drawn(0), 3, np.ones(CATCHMENTS, bool))
