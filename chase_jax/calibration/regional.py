@@ -6,21 +6,22 @@ $$ u_{p,b} = u_{0,p,b} + \sum_k \theta_{p,k}\, z_{k,b}, $$
 
 and what is made small is the lack of skill of all catchments together,
 
-$$ \Phi = \sum_b w_b \sum_m \left(\frac{\bar q_{m,b}(u_b) - \bar q^*_{m,b}}{s_b}\right)^2
-   + \lambda \sum_{p,k} c_k\, \theta_{p,k}^2 , $$
+$$ \Phi = \sum_b \frac{x_b}{1 + x_b} + \lambda \sum_{p,k} c_k\, \theta_{p,k}^2 , \qquad
+   x_b = \sum_m \left(\frac{\bar q_{m,b}(u_b) - \bar q^*_{m,b}}{s_b}\right)^2 , $$
 
-with means $\bar q$ of whole months, $s_b^2$ the sum of squares of the measured ones about their mean, so that the inner
-sum is one less the skill. A catchment whose skill $N_b$ was low at the start counts less, $w_b = 1/(1.3 - N_b)$: it may
-be its rain that is wrong. Flow of a catchment depends on its own unknowns alone, so that one tangent for each parameter
-tells the derivatives $J_b$ of all catchments, and those by $\theta$ follow from them. Steps are damped Gauss-Newton
-steps; $J_b$ is kept up by Broyden's update in every catchment and computed again where that leads no further.
+with means $\bar q$ of whole months and $s_b^2$ the sum of squares of the measured ones about their mean, so that $x_b$
+is one less the skill. What is added up is one less the normalised skill, $1/(2 - \mathrm{NSE})$: no catchment counts
+for more than one, however wrong its rain may be. Flow of a catchment depends on its own unknowns alone, so that one
+tangent for each parameter tells the derivatives $J_b$ of all catchments, and those by $\theta$ follow from them. Steps
+are damped Gauss-Newton steps with the weights $(1 + x_b)^{-2}$ of where they begin; $J_b$ is kept up by Broyden's
+update in every catchment and computed again where that leads no further.
 
 A law that was learned in some catchments tells the parameters of any other. What it says of these gets worse again when
 it has learned too much by heart; so some catchments may judge instead of teaching, and the law best for them is taken.
 
 Source:
-    samaniego2010 (parameters as functions of attributes); feng2022 (learned through a differentiable model);
-    levenberg1944, marquardt1963, broyden1965.
+    nossent2012 (normalised skill); samaniego2010 (parameters as functions of attributes); feng2022 (learned through a
+    differentiable model); levenberg1944, marquardt1963, broyden1965.
 """
 
 from __future__ import annotations
@@ -39,7 +40,6 @@ EXTREME = 2.5  # 1, deviations from the mean beyond which an attribute counts as
 LEAST_GAIN = 4e-3  # 1, of the target, below which derivatives are found anew, and a search with new ones ends
 LONGEST_STEP = 1.0  # 1, mean over the catchments of the largest change of an unknown in a trial
 LEAST_MONTHS = 12  # of a catchment that counts
-OPEN = 0.3  # 1, lack of skill beyond that of the start with which a catchment counts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,20 +178,18 @@ def fit(
     held = np.full(law.weights.shape, HELD)
     held[:, 0] = HELD_MEAN
     best, (series, jacobian) = law.unknowns(start, attributes), with_slopes(law.unknowns(start, attributes))
-    weight = 1.0 / (1.0 + OPEN - np.nan_to_num(months.skill(series)))
-    root = np.sqrt(np.where(teaching, weight, 0.0))
 
     def target(series: np.ndarray, weights: np.ndarray) -> float:
-        return float(((root * months.missed(series)) ** 2).sum() + (held * weights**2).sum())
+        return float(_lack(months, series)[teaching].sum() + (held * weights**2).sum())
 
     def judged(series: np.ndarray, weights: np.ndarray) -> float:
-        if not (judging & months.counted).any():
-            return target(series, weights)
-        return float((np.where(judging, weight, 0.0) * months.missed(series) ** 2).sum())
+        judge = judging & months.counted
+        return float(_lack(months, series)[judge].sum()) if judge.any() else target(series, weights)
 
     now, spent, exact, damping = target(series, law.weights), 1, True, damped.FIRST_DAMPING
     taken, taken_series, verdict = law, series, judged(series, law.weights)
     while spent < trials:
+        root = np.where(teaching, 1.0 - _lack(months, series), 0.0)
         step = _step(root * jacobian, root * months.missed(series), features, held, law.weights, damping)
         largest = np.abs(step @ features.T).max(axis=0).mean()
         tried = Law(law.scale, law.weights + step * min(1.0, LONGEST_STEP / max(largest, 1e-12)))
@@ -216,6 +214,12 @@ def fit(
             series, jacobian = with_slopes(best)
             spent, damping = spent + 1, damped.FIRST_DAMPING
     return taken, taken_series
+
+
+def _lack(months: Months, series: np.ndarray) -> np.ndarray:
+    """One less the normalised skill (catchment,), 1, x / (1 + x). Argument: daily flow."""
+    lack = (months.missed(series) ** 2).sum(axis=0)
+    return lack / (1.0 + lack)
 
 
 def _step(

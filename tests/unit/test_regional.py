@@ -72,6 +72,15 @@ def test_a_catchment_that_was_not_measured_teaches_nothing():
     assert np.abs(laws[0]).max() > 0.1
 
 
+def test_a_catchment_whose_flow_no_law_explains_does_not_lead_the_others_astray():
+    flow = run(truth(drawn(0)))[0]
+    flow[:, 5] = 0.01 * flow[::-1, 5]
+    months = regional.Months(flow, MONTH)
+    law, series = regional.fit(run, months, START, drawn(0), 15)
+    assert months.skill(series)[5] < -5.0
+    np.testing.assert_allclose(law.weights, HIDDEN, atol=0.1)
+
+
 def test_a_step_without_damping_solves_a_linear_problem():
     """Against ordinary least squares of all residuals and weights in one matrix."""
     draw = np.random.default_rng(4)
