@@ -110,7 +110,7 @@ def main(words: list[str]) -> pd.DataFrame:
     start, end = PERIODS["calibration"]
     given = [f"{key}={value}" for key, value in inputs.items() if key in ("domain.path", "forcing.path")]
     given += [f"maps.path={maps}", f"period.start={start}", f"period.end={end}"]
-    target = FOLDER / f"calibration_{'_'.join(words).replace('=', '_') or 'default'}"
+    target = FOLDER / f"calibration_{'_'.join(words).replace('=', '_').replace('/', '_') or 'default'}"
     given += [f"period.warmup_start={RUN_IN}", f"fit.spinup_cycles={2 * CYCLES}", f"output.directory={target}"]
     given += ["resume=true", *words]
     print(calibrate.run(config.check(config.compose({}, "calibrate", given))))
