@@ -74,6 +74,31 @@ def simulate(folder: pathlib.Path, inputs: dict[str, str], span: tuple[str, str]
         return report.score_table(simulated.load(), observed.isel(gauge=place).sel(time=simulated.time).load())
 
 
+def compare(folder: pathlib.Path, inputs: dict[str, str], name: str, parameters: pathlib.Path) -> pd.DataFrame:
+    """Monthly scores of both periods under default parameters and others; those by day are written beside them.
+
+    Args:
+        folder: Where runs under the others and the scores go.
+        inputs: Keys of the inputs.
+        name: What the others are called.
+        parameters: Their file.
+    """
+    rows = []
+    for period, span in PERIODS.items():
+        default = simulate(FOLDER / f"{period}_default", inputs, span, "")
+        other = simulate(folder / period, inputs, span, str(parameters))
+        rows += [default.assign(period=period, parameters="default"), other.assign(period=period, parameters=name)]
+    table = pd.concat(rows, ignore_index=True)
+    store.write_text(table.to_csv(index=False, float_format="%.6g"), folder / "scores.csv")
+    return table[table["scale"] == "monthly"]
+
+
+def medians(monthly: pd.DataFrame) -> pd.DataFrame:
+    """Medians over the catchments by period and parameters. Argument: monthly scores."""
+    grouped = monthly.assign(size_of_bias=monthly["pbias"].abs()).groupby(["period", "parameters"], sort=False)
+    return grouped[["nse", "kge", "correlation", "pbias", "size_of_bias"]].median()
+
+
 @plotting.styled({"font.size": 8.0, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
 def figure(table: pd.DataFrame):
     """Cumulative distribution of the monthly skill and of the bias over the catchments (figure 6 of the paper)."""
@@ -114,17 +139,9 @@ def main(words: list[str]) -> pd.DataFrame:
     given += [f"period.warmup_start={RUN_IN}", f"fit.spinup_cycles={2 * CYCLES}", f"output.directory={target}"]
     given += ["resume=true", *words]
     print(calibrate.run(config.check(config.compose({}, "calibrate", given))))
-    rows = []
-    for period, span in PERIODS.items():
-        for name, parameters in (("default", ""), ("calibrated", str(target / calibrate.PARAMETERS))):
-            folder = FOLDER / f"{period}_default" if name == "default" else target / period
-            rows.append(simulate(folder, inputs, span, parameters).assign(period=period, parameters=name))
-    table = pd.concat(rows, ignore_index=True)
-    monthly = table[table["scale"] == "monthly"]
-    store.write_text(table.to_csv(index=False, float_format="%.6g"), target / "scores.csv")
+    monthly = compare(target, inputs, "calibrated", target / calibrate.PARAMETERS)
     figure(monthly).savefig(target / "figure_6.png", dpi=200)
-    grouped = monthly.assign(size_of_bias=monthly["pbias"].abs()).groupby(["period", "parameters"], sort=False)
-    return grouped[["nse", "kge", "correlation", "pbias", "size_of_bias"]].median()
+    return medians(monthly)
 
 
 if __name__ == "__main__":

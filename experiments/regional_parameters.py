@@ -26,6 +26,7 @@ from chase_jax import build, config, workflows
 from chase_jax.calibration import free, hydrographs, regional, routing
 from chase_jax.calibration.learning import Scale
 from chase_jax.io import gauge_store, parameter_store, store
+from chase_jax.model.chase import Chase
 from data_prep import camels_catchments
 
 FOLDER = pathlib.Path("runs/regional_parameters")
@@ -62,27 +63,26 @@ class Catchments:
         self.gauges = self.given.gauges
         self.attributes = attributes(folder, self.gauges.gauge_id)
         self.program = build.program(self.settings, self.given)
-        self.sought = sought(self.settings, self.program.model, self.gauges.cell)  # type: ignore[attr-defined]
+        self.model: Chase = self.program.model  # type: ignore[attr-defined]
+        form, group = self.settings.physics.dcor_form, routing.basins(self.model.domain, self.gauges.cell).group
+        self.sought = {name: free.named(name, form, "basin", jnp.asarray(group)) for name in SOUGHT}
 
     @property
     def start(self) -> np.ndarray:
         """Unknowns (parameter, catchment) of the parameters as they are, 1."""
-        parameters = self.program.model.parameters  # type: ignore[attr-defined]
-        return np.stack([np.asarray(one.encode(parameters)) for one in self.sought.values()])
+        return np.stack([np.asarray(one.encode(self.model.parameters)) for one in self.sought.values()])
 
     def learn(self) -> regional.Law:
         """The law that their flow teaches."""
         run_in, period = workflows.span(self.given.warmup), workflows.span(self.given.forcing)  # type: ignore[arg-type]
         state = workflows.initial_state(self.settings, self.program)
-        model = self.program.model  # type: ignore[attr-defined]
-        simulator = hydrographs.Simulator(model, self.sought, self.gauges.cell, state, None, run_in)
+        simulator = hydrographs.Simulator(self.model, self.sought, self.gauges.cell, state, None, run_in)
         simulator = simulator.over(simulator.repeated(many_basins.CYCLES), run_in, period)
         observed = gauge_store.read_observations(
             self.given.paths["observations"], self.gauges, *PERIOD, gauge_store.DISCHARGE
         ).values.T
         days = pd.date_range(*PERIOD).to_period("M")
         months = regional.Months(observed, days.factorize()[0])
-
         judges = np.arange(len(self.gauges.gauge_id)) % JUDGES == 0
 
         def run(unknowns: np.ndarray, slopes: bool) -> tuple[np.ndarray, np.ndarray | None]:
@@ -98,18 +98,11 @@ class Catchments:
 
     def write(self, law: regional.Law, path: pathlib.Path) -> None:
         """The parameters (cell,) that a law gives them."""
-        model, values = self.program.model, {}  # type: ignore[attr-defined]
         unknowns = law.unknowns(self.start, self.attributes.to_numpy())
-        for (name, one), unknown in zip(self.sought.items(), unknowns, strict=True):
-            values[name] = np.asarray(one.values(jnp.asarray(unknown), model.parameters))
+        pairs = zip(self.sought.items(), jnp.asarray(unknowns), strict=True)
+        values = {name: np.asarray(one.values(unknown, self.model.parameters)) for (name, one), unknown in pairs}
         grid, form = self.given.domain.grid, self.settings.physics.dcor_form
         parameter_store.write_parameters(path, values, grid, form, "Parameters by a law learned in other catchments")
-
-
-def sought(settings: config.Config, model, cells: np.ndarray) -> dict[str, free.Free]:
-    """The free parameters, each uniform over a catchment."""
-    group = jnp.asarray(routing.basins(model.domain, cells).group)
-    return {name: free.named(name, settings.physics.dcor_form, "basin", group) for name in SOUGHT}
 
 
 def law_of(path: pathlib.Path) -> regional.Law:
@@ -144,16 +137,7 @@ def main(words: list[str]) -> pd.DataFrame:
         write_law(teachers.learn(), list(teachers.attributes), FOLDER / "law.csv")
     unseen = Catchments(many_basins.FOLDER / "data", inputs, words)
     unseen.write(law_of(FOLDER / "law.csv"), FOLDER / "parameters.nc")
-    rows = []
-    for period, span in many_basins.PERIODS.items():
-        for name, parameters in (("default", ""), ("by the law", str(FOLDER / "parameters.nc"))):
-            folder = FOLDER / period if parameters else many_basins.FOLDER / f"{period}_default"
-            rows.append(many_basins.simulate(folder, inputs, span, parameters).assign(period=period, parameters=name))
-    table = pd.concat(rows, ignore_index=True)
-    store.write_text(table.to_csv(index=False, float_format="%.6g"), FOLDER / "scores.csv")
-    monthly = table[table["scale"] == "monthly"]
-    grouped = monthly.assign(size_of_bias=monthly["pbias"].abs()).groupby(["period", "parameters"], sort=False)
-    return grouped[["nse", "kge", "correlation", "pbias", "size_of_bias"]].median()
+    return many_basins.medians(many_basins.compare(FOLDER, inputs, "by the law", FOLDER / "parameters.nc"))
 
 
 if __name__ == "__main__":

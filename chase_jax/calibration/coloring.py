@@ -13,8 +13,8 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import scipy.sparse
 
+from chase_jax.domain import lakes
 from chase_jax.domain.domain import Domain
 
 
@@ -29,8 +29,7 @@ def parts(domain: Domain) -> np.ndarray:
     edges = domain.faces.edges
     tail = np.concatenate([drained, np.asarray(edges.tail)])
     head = np.concatenate([downstream[drained], np.asarray(edges.head)])
-    graph = scipy.sparse.coo_array((np.ones(tail.size), (tail, head)), shape=(domain.cells, domain.cells))
-    return scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
+    return lakes.connected_components(tail, head, domain.cells)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -76,7 +76,6 @@ class Simulator:
         self.model, self.names, self.free, self._gauges = model, tuple(free), tuple(free.values()), jnp.asarray(gauges)
         self.start, self._spans = start, [span for span in (run_in, period) if span is not None]
         self.sizes = [one.groups(model.parameters) for one in self.free]
-        self._coloring = self._colored()
         self._plain = compiled(self._advance)
         self._tangents = compiled(self._advance_with_tangents)
 
@@ -167,7 +166,8 @@ class Simulator:
                 slopes.append(np.asarray(slope)[:, :count])
         return np.concatenate(series), np.concatenate(slopes, axis=1)
 
-    def _colored(self) -> Coloring:
+    @functools.cached_property
+    def _coloring(self) -> Coloring:
         """Which unknowns share a tangent."""
         part = parts(self.model.domain)
         lake = np.asarray(self.model.domain.lake_index)
@@ -176,8 +176,10 @@ class Simulator:
         for one, size in zip(self.free, self.sizes, strict=True):
             alike = np.arange(part.size) if one.support == "cell" else np.zeros(part.size, int)
             group = alike if one.group is None else np.asarray(one.group)
-            rows += [np.isin(np.arange(part.max() + 1), part[group == k]) for k in range(size)]
-        return Coloring.of(np.array(rows), part[np.concatenate([np.asarray(self._gauges), shores]).astype(int)])
+            touched = np.zeros((size, part.max() + 1), bool)
+            touched[group[group >= 0], part[group >= 0]] = True
+            rows.append(touched)
+        return Coloring.of(np.concatenate(rows), part[np.concatenate([np.asarray(self._gauges), shores]).astype(int)])
 
     def _advance(self, model: Chase, unknowns: jax.Array, state: State, weather: atmosphere.Forcing, count: jax.Array):
         """Stores after the first `count` days of a chunk, and the series (day, place) of the chunk."""
