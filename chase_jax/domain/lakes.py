@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.sparse.csgraph
 
 from chase_jax.domain.grid import Grid
 from chase_jax.numerics.graph import EdgeList
@@ -177,17 +178,8 @@ def raster_faces(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
 
 def connected_components(tail: np.ndarray, head: np.ndarray, count: int) -> np.ndarray:
     """Number of the connected component of each of `count` cells joined by edges, from 0."""
-    label = np.arange(count)
-    while True:
-        lowest = label.copy()
-        np.minimum.at(lowest, label[tail], label[head])
-        np.minimum.at(lowest, label[head], label[tail])
-        lowest = np.minimum(lowest[label], lowest)
-        while not np.array_equal(lowest, lowest[lowest]):
-            lowest = lowest[lowest]
-        if np.array_equal(lowest, label):
-            return np.unique(label, return_inverse=True)[1]
-        label = lowest
+    graph = scipy.sparse.coo_array((np.ones(tail.size, bool), (tail, head)), shape=(count, count))
+    return scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
 
 
 def _links(faces, position: np.ndarray, downstream: np.ndarray, lake_index: np.ndarray):
