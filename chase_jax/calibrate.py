@@ -62,6 +62,12 @@ def one(settings: Any) -> str:
         if folder.finished:
             folder.require_same(workflows.decisive(settings))
             return f"{folder.path}: is finished"
+        cellwise = settings.method == "gradient" and settings.variant == "newton"
+        require(
+            settings.fit.prior_deviation is None or (cellwise and settings.target in calibrate_case.NAMES),
+            f"fit.prior_deviation is {settings.fit.prior_deviation}, but only method=gradient variant=newton weighs "
+            "maps against parameters; leave it empty.",
+        )
         jobs = {"hydrograph": calibrate_rivers.run, "discharge": calibrate_discharge.run}
         job = jobs.get(settings.target)
         require(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 
 from chase_jax import build, workflows
 from chase_jax.calibration import cellwise, columns, cores, free, trial
-from chase_jax.calibration.cellwise import Fit, Goal
+from chase_jax.calibration.cellwise import Fit, Goal, Prior
 from chase_jax.calibration.free import Free
+from chase_jax.calibration.learning import LEAST_RUNOFF
 from chase_jax.calibration.trial import Outcome, Simulator
 from chase_jax.checks import require
-from chase_jax.io import parameter_store, run_folder, store, tables
+from chase_jax.io import map_store, parameter_store, run_folder, store, tables
 from chase_jax.io.domain_store import frame, map_of
 from chase_jax.model.chase import Chase
 from chase_jax.numerics.graph import EdgeList
@@ -25,6 +27,8 @@ NAMES = {
     "runoff_depth": ("runoff_depth",),
     "baseflow_index": ("baseflow_index",),
 }
+RUNOFF_SPREAD, INDEX_SPREAD = 0.1, 0.05  # 1, of the runoff depth, and of the index, where maps do not tell it
+TEN_TO_NINETY = 2.5631  # 1, standard deviations between the quantiles of 10 and 90 % of a normal distribution
 
 
 def parameters_of(settings: Any) -> dict[str, str]:
@@ -73,6 +77,27 @@ class Case:
             "give a map that covers the domain.",
         )
         self.goal = Goal(np.stack([maps[name][self.cells] for name in self.names]), self.names)
+        if settings.fit.prior_deviation is not None:
+            known = np.stack([np.asarray(one.encode(self.model.parameters)) for one in self.free(self.cells)])
+            prior = Prior(known, settings.fit.prior_deviation, self.uncertainty())
+            self.goal = dataclasses.replace(self.goal, prior=prior)
+
+    def uncertainty(self) -> np.ndarray:
+        """Standard deviation of the maps (signature, calibrated): what they tell of it, at least the usual one.
+
+        In the unit of the signature. Maps tell it as quantiles of 10 and 90 % (`_low`, `_high`).
+        """
+        told = map_store.read_quantiles(self.settings.maps.path, self.given.domain.grid, self.names)
+        rows = []
+        for row, name in enumerate(self.names):
+            value = self.goal.values[row]
+            is_runoff = name == "runoff_depth"
+            usual = RUNOFF_SPREAD * np.maximum(value, LEAST_RUNOFF) if is_runoff else np.full(value.shape, INDEX_SPREAD)
+            if name in told:
+                low, high = (quantile[self.cells] for quantile in told[name])
+                usual = np.fmax(usual, (high - low) / TEN_TO_NINETY)  # where the map tells nothing, the usual one
+            rows.append(usual)
+        return np.stack(rows)
 
     def free(self, cells: np.ndarray | None) -> list[Free]:
         """The free parameters. Argument: cells (calibrated,) of the whole model, None for closed columns of them."""

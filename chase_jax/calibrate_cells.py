@@ -110,12 +110,14 @@ class _Job:
             if self._enough():
                 break
             start, anew = fit.unknowns, None
-            if number > SHARED and not standard:
+            if number > SHARED and not standard and self.goal.prior is None:
                 start, anew = cellwise.restarted(fit, number - SHARED)
                 self.trials.begin_anew(closed, anew)
             most = s.trials if standard else max(s.trials // (3 if number < SHARED else 2), 2)
             found = self._round(COLUMNS, closed, start, fit, most, None, anew)
             same = np.array_equal(found.unknowns, fit.unknowns)
+            if same and self.goal.prior is not None:
+                break
             fit = found if anew is None else cellwise.nearer(found, fit, anew)
             met, missed = fit.status == cellwise.MET, fit.status == cellwise.NOT_MET
             counts.append(int(met.sum()))

@@ -20,12 +20,9 @@ from chase_jax.calibration.adjoint import COST, Adjoint
 from chase_jax.calibration.cellwise import Fit
 from chase_jax.calibration.learning import Misfit, Optimiser, Progress
 from chase_jax.calibration.trial import Simulator
-from chase_jax.io import map_store, restart, run_folder
+from chase_jax.io import restart, run_folder
 from chase_jax.model.containers import State
 from chase_jax.model.initial import initial_state
-
-RUNOFF_SPREAD, INDEX_SPREAD = 0.1, 0.05  # 1, of maps that do not tell their uncertainty
-TEN_TO_NINETY = 2.5631  # 1, standard deviations between the quantiles of 10 and 90 % of a normal distribution
 
 
 def run(
@@ -67,7 +64,7 @@ def run(
         source = learning.Network.of(attributes, first.mean(axis=1), s.width, s.seed)
     goal = np.full((len(case.names), model.domain.cells), np.nan)
     goal[:, case.cells] = case.goal.values
-    misfit = Misfit(jnp.asarray(goal), jnp.asarray(_spread(case, goal)), case.names)
+    misfit = Misfit(jnp.asarray(goal), jnp.asarray(_spread(case)), case.names)
     folder.begin(facts, config.dump(settings))
     run_in, period = case.spans(None)
     adjoint = Adjoint(model, parameters, run_in, period, interval)
@@ -91,20 +88,14 @@ def run(
     return case.write(fit, fit, [outcome], told, everywhere=(sought, found))
 
 
-def _spread(case: Case, goal: np.ndarray) -> np.ndarray:
-    """Uncertainty of the maps (signature, cell): what they tell of it (`_low`, `_high`), at least the usual one, 1."""
-    usual = {"runoff_depth": RUNOFF_SPREAD, "baseflow_index": INDEX_SPREAD}
-    told = map_store.read_quantiles(case.settings.maps.path, case.given.domain.grid, case.names)
-    rows = []
+def _spread(case: Case) -> np.ndarray:
+    """Uncertainty of the maps (signature, cell), that of runoff as a share of it, 1; ones where nothing is sought."""
+    spread = np.ones((len(case.names), case.model.domain.cells))
+    spread[:, case.cells] = case.uncertainty()
     for row, name in enumerate(case.names):
-        spread = np.full(goal.shape[1], usual[name])
-        if name in told:
-            low, high = told[name]
-            size = (high - low) / TEN_TO_NINETY
-            size = size / np.maximum(goal[row], learning.LEAST_RUNOFF) if name == "runoff_depth" else size
-            spread = np.fmax(spread, size)  # where the map tells nothing, the usual one
-        rows.append(spread)
-    return np.stack(rows)
+        if name == "runoff_depth":
+            spread[row, case.cells] /= np.maximum(case.goal.values[row], learning.LEAST_RUNOFF)
+    return spread
 
 
 class _Steps:

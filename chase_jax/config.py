@@ -390,6 +390,13 @@ class Fit:
         "at most an eighth of them, and none where that would be fewer than 32; 0 for none",
         low=0,
     )
+    prior_deviation: float | None = key(
+        None,
+        "of method=gradient variant=newton: standard deviation of the unknowns about the parameters that are given, as "
+        "logits of their share of the range; maps are then weighed against it by their uncertainty; empty: they are to "
+        "be met",
+        low=1e-3,
+    )
     spinup_cycles: int = key(12, "repetitions of the run-in before the first trial", low=1)
     renewal_cycles: int = key(
         3, "repetitions of the run-in between the first rounds, and before the coupled model judges", low=1

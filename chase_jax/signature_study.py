@@ -383,14 +383,21 @@ def _write_maps_without(
                           for t, by_name in result["targets"].items()}  # fmt: skip
             trained[training.tobytes()] = validation.fit_all(data, training, parameters, design, ("site", identifier))
         upstream = slice(int(domain.drainage.first[cell]), int(cell) + 1)
-        dataset = domain_store.frame(domain.grid)
+        found, facts = {}, {}
         for target, by_name in trained[training.tobytes()].items():
             values = np.full(domain.cells, np.nan)
             values[upstream] = by_name[best[target]].predict(block[upstream])
-            dataset[target] = domain_store.map_of(domain.grid, values)
+            found[target] = domain.grid.unpack(values)
+            facts[target] = f"{REGRESSORS[by_name[best[target]].regressor]} trained on {training.sum()} basins"
+            if "rf" in by_name:
+                for part, spread in zip(("low", "high"), by_name["rf"].spread(block[upstream]), strict=True):
+                    around = np.full(domain.cells, np.nan)
+                    around[upstream] = spread
+                    found[f"{target}_{part}"] = domain.grid.unpack(around)
             mean = attributes.basin_means(values, np.asarray(domain.cell_area), domain.drainage, np.array([cell]))[0]
             rows.append({"gauge_id": identifier, "target": target, "observed": data.targets[target].iloc[site],
                          "aggregated": mean, "area_km2": float(domain.drainage.upstream_area[cell]) / 1e6})  # fmt: skip
+        dataset = predictor_store.signature_maps(domain.grid, found, facts)
         dataset["baseflow_index"].attrs[map_store.INTERVAL] = interval
         store.write_dataset(dataset, folder / LEFT_OUT / f"{_file_name(identifier)}.nc", f"Without gauge {identifier}")
     if rows:

@@ -12,8 +12,15 @@ and is then kept up by Broyden's rank-one update.
 
 What a cell cannot reach it approaches, up to the bounds, and is told apart by its status.
 
+Where a `Prior` tells what is known of the parameters besides, a map is not met but weighed against it: what is small in
+the end is
+
+$$ \sum_s \left(\frac{y_s(u) - y^*_s}{\sigma_s}\right)^2 + \sum_p \left(\frac{u_p - u_{0,p}}{\sigma_u}\right)^2 $$
+
+with the uncertainty of the map for a tolerance, which is the likeliest u if both err as normal variables do.
+
 Source:
-    broyden1965; marquardt1963.
+    broyden1965; marquardt1963; tarantola2005 (maps against what is known).
 """
 
 from __future__ import annotations
@@ -34,6 +41,7 @@ LEAST_RUNOFF_TOLERANCE = 0.05  # kg m-2 year-1, where half a percent of the map 
 LEAST_RUNOFF = 0.5  # kg m-2 year-1, of two periods whose ratio is taken
 INDEX_TOLERANCE = 0.01  # 1
 CLOSE = 0.5  # 1, share of the tolerance at which a search ends
+SETTLED = 0.02  # 1, step of an unknown below which a search ends that weighs maps against a prior
 DERIVATIVES = ("always", "first", "never")
 FEW = 0.005  # 1, share of all cells that is not worth another run
 PATIENCE = 3  # runs in which only few cells come on before a search ends
@@ -56,20 +64,39 @@ Evaluate = Callable[[np.ndarray, bool], Outcome]
 
 
 @dataclasses.dataclass(frozen=True)
+class Prior:
+    r"""What is known of the parameters before a map is read.
+
+    Attributes:
+        unknowns: (parameter, cell) likeliest unknowns $u_0$, 1.
+        deviation: Standard deviation $\sigma_u$ about them, 1.
+        spread: (signature, cell) standard deviation of the maps, in the unit of the signature.
+    """
+
+    unknowns: np.ndarray
+    deviation: float
+    spread: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class Goal:
     """What is to be met, and by how much it may be missed.
 
     Attributes:
         values: (signature, cell) runoff depth, kg m-2 year-1, and baseflow index, 1; one of them where one is sought.
         names: Which of the two they are, `runoff_depth` or `baseflow_index`.
+        prior: What maps are weighed against; None if they are to be met.
     """
 
     values: np.ndarray
     names: tuple[str, ...]
+    prior: Prior | None = None
 
     @property
     def tolerance(self) -> np.ndarray:
-        """Tolerances (signature, cell), in the unit of the signature."""
+        """Tolerances (signature, cell), in the unit of the signature: the uncertainty of maps that are weighed."""
+        if self.prior is not None:
+            return self.prior.spread
         runoff = np.maximum(RUNOFF_TOLERANCE * np.abs(self.values), LEAST_RUNOFF_TOLERANCE)
         is_runoff = np.array([name == "runoff_depth" for name in self.names])[:, None]
         return np.where(is_runoff, runoff, INDEX_TOLERANCE)
@@ -93,7 +120,17 @@ class Goal:
                 values.append(value * np.maximum(one, LEAST_RUNOFF) / np.maximum(other, LEAST_RUNOFF))
             else:
                 values.append(value + one - other)
-        return Goal(np.stack(values), self.names)
+        return dataclasses.replace(self, values=np.stack(values))
+
+    def departures(self, unknowns: np.ndarray) -> np.ndarray:
+        """Unknowns less those of the prior, in deviations (parameter, cell), 1; no rows without one.
+
+        Args:
+            unknowns (parameter, cell): Unknowns, 1.
+        """
+        if self.prior is None:
+            return unknowns[:0]
+        return (unknowns - self.prior.unknowns) / self.prior.deviation
 
     def jacobian(self, slopes: np.ndarray) -> np.ndarray:
         """Derivatives (cell, signature, parameter) of the residuals. Argument: slopes of a trial's outcome."""
@@ -175,16 +212,22 @@ def gauss_newton(
         near = _differences(evaluate, best, goal, residuals, NEAR_DIFFERENCE * anew)
         jacobian = np.where(anew[:, None, None], near, jacobian)
     damping, idle = np.full(best.shape[1], damped.FIRST_DAMPING), 0
+    pulls = _pulls(goal, best)
     for _ in range(trials - 1):
         open_rows = ~_pressed(jacobian, residuals, best)
-        seeking = np.abs(residuals * open_rows).max(axis=0) > CLOSE
-        step = damped.step(jacobian, residuals * open_rows, damping, best) * seeking
+        rows = np.concatenate([residuals * open_rows, goal.departures(best)])
+        step = damped.step(np.concatenate([jacobian, pulls], axis=1), rows, damping, best)
+        # where maps are weighed none is met, but the step to the likeliest unknowns becomes short
+        near, enough_near = (rows, CLOSE) if goal.prior is None else (step, SETTLED)
+        seeking = np.abs(near).max(axis=0) > enough_near
+        step = step * seeking
         if enough() or not (np.abs(step) > 1e-6).any():
             break
         tried = best + step
         outcome = evaluate(tried, derivatives == "always")
         found = goal.residuals(outcome)
-        before, after = (open_rows * residuals**2).sum(axis=0), (open_rows * found**2).sum(axis=0)
+        before = (open_rows * residuals**2).sum(axis=0) + (goal.departures(best) ** 2).sum(axis=0)
+        after = (open_rows * found**2).sum(axis=0) + (goal.departures(tried) ** 2).sum(axis=0)
         better = seeking & (after < before)
         coming_on = better & ((after < (1.0 - NEARER) * before) | (np.abs(step).max(axis=0) > FAR))
         idle = idle + 1 if coming_on.sum() <= FEW * better.size else 0
@@ -199,6 +242,14 @@ def gauss_newton(
         if idle == PATIENCE:
             break
     return Fit(best, residuals, jacobian, status_of(goal, best, residuals))
+
+
+def _pulls(goal: Goal, unknowns: np.ndarray) -> np.ndarray:
+    """Derivatives (cell, departure, parameter) of the departures from a prior, 1; no rows without one."""
+    parameters, cells = unknowns.shape
+    if goal.prior is None:
+        return np.zeros((cells, 0, parameters))
+    return np.broadcast_to(np.eye(parameters) / goal.prior.deviation, (cells, parameters, parameters))
 
 
 def restarted(fit: Fit, number: int) -> tuple[np.ndarray, np.ndarray]:

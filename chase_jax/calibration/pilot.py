@@ -217,6 +217,7 @@ def guess(surrogate: Surrogate, goal: Goal, parameters: int) -> np.ndarray:
     for shares in itertools.product(GRID, repeat=parameters):
         tried = np.broadcast_to(logit(np.array(shares))[:, None], best.shape)
         found = (goal.residuals(surrogate.trial(tried, False)) ** 2).sum(axis=0)
+        found = found + (goal.departures(tried) ** 2).sum(axis=0)
         best, least = np.where(found < least, tried, best), np.minimum(found, least)
     return cellwise.gauss_newton(surrogate.trial, best, goal, "always", SEARCH).unknowns
 

@@ -92,7 +92,7 @@ def require_same_grid(dataset: xr.Dataset, grid: Grid, path: pathlib.Path, what:
     )
 
 
-def cells_of(array: xr.DataArray, name: str, grid: Grid, path: pathlib.Path) -> np.ndarray:
+def cells_of(array: xr.DataArray, name: str, grid: Grid, path: pathlib.Path, quantity: str | None = None) -> np.ndarray:
     """The values (cell,) of a map in the unit of the table, NaN where it has none.
 
     Args:
@@ -100,6 +100,7 @@ def cells_of(array: xr.DataArray, name: str, grid: Grid, path: pathlib.Path) -> 
         name: The variable.
         grid: The grid of the domain.
         path: The file, for the message.
+        quantity: The variable whose unit it has; None for that of its name.
 
     Raises:
         InputError: If its axes or its unit are others.
@@ -108,7 +109,7 @@ def cells_of(array: xr.DataArray, name: str, grid: Grid, path: pathlib.Path) -> 
         set(array.dims) == {"y", "x"},
         f"{path}: variable {name}: has the axes ({', '.join(map(str, array.dims))}); needed are (y, x).",
     )
-    return grid.pack(store.canonical(array.transpose("y", "x"), name, path))
+    return grid.pack(store.canonical(array.transpose("y", "x"), name, path, quantity))
 
 
 def read_projection(dataset: xr.Dataset, path: pathlib.Path) -> dict[str, object]:

@@ -66,6 +66,6 @@ def read_quantiles(
         for name in names:
             pair = [f"{name}_{part}" for part in ("low", "high")]
             if all(part in dataset for part in pair):
-                low, high = (cells_of(dataset[part], part, grid, file) for part in pair)
+                low, high = (cells_of(dataset[part], part, grid, file, name) for part in pair)
                 found[name] = low, high
     return found

@@ -115,13 +115,19 @@ def require_variable(dataset: xr.Dataset, name: str, path: pathlib.Path) -> xr.D
     return array
 
 
-def unit_of(array: xr.DataArray, name: str, path: pathlib.Path) -> tuple[float, float]:
+def unit_of(array: xr.DataArray, name: str, path: pathlib.Path, quantity: str | None = None) -> tuple[float, float]:
     """Factor and offset from the unit of the file to the unit of the table.
+
+    Args:
+        array: The array.
+        name: Its name.
+        path: The file, for the message.
+        quantity: The variable of the table whose unit it has; None for that of its name.
 
     Raises:
         InputError: If there is no unit or it does not convert.
     """
-    wanted = VARIABLES[name].units
+    wanted = VARIABLES[quantity or name].units
     found = str(array.attrs.get("units", "")).strip()
     if not found and name in CODES:
         return 1.0, 0.0
@@ -133,13 +139,19 @@ def unit_of(array: xr.DataArray, name: str, path: pathlib.Path) -> tuple[float, 
         raise InputError(f"{path}: variable {name}: {error}; correct the `units` attribute or the data.") from None
 
 
-def canonical(array: xr.DataArray, name: str, path: pathlib.Path) -> np.ndarray:
+def canonical(array: xr.DataArray, name: str, path: pathlib.Path, quantity: str | None = None) -> np.ndarray:
     """The values of an array as float64 in the unit of the table; missing values are NaN.
+
+    Args:
+        array: The array.
+        name: Its name.
+        path: The file, for the message.
+        quantity: The variable of the table whose unit it has; None for that of its name.
 
     Raises:
         InputError: If the stored bytes cannot be read.
     """
-    factor, offset = unit_of(array, name, path)
+    factor, offset = unit_of(array, name, path, quantity)
     try:
         values = np.asarray(array.values, dtype=float)
     except (OSError, RuntimeError, ValueError, TypeError) as error:

@@ -14,7 +14,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.neighbors import NearestNeighbors
 
 from chase_jax.signatures.regressors import Fitted, transformed
-from chase_jax.signatures.validation import SPREAD, Learning, held_out
+from chase_jax.signatures.validation import Learning, held_out
 
 TILE = 20_000  # cells at a time
 REPEATS = 10  # shuffles of the permutation importance
@@ -109,7 +109,7 @@ def predict_grid(
             continue
         rows = block[inside]
         for target, model in models.items():
-            low, high = np.quantile(forests[target].members(rows), SPREAD, axis=0)
+            low, high = forests[target].spread(rows)
             unlike = areas[target].dissimilarity(rows)
             applicable = unlike <= areas[target].threshold
             for part, values in zip(parts, (model.predict(rows), low, high, unlike, applicable), strict=True):

@@ -27,6 +27,7 @@ from chase_jax.checks import require_choice
 
 REGRESSORS = {"rf": "Random Forest", "gbdt": "Gradient Boosted Trees", "svr": "Support Vectors", "knn": "Neighbours"}
 ROOT_TARGETS = ("runoff_depth",)  # learned as square roots, against skewness
+SPREAD = (0.1, 0.9)  # 1, quantiles of the trees of a forest
 BOUNDS = {"runoff_depth": (0.0, np.inf), "baseflow_index": (0.0, 1.0)}
 
 SPACES: dict[str, dict[str, Any]] = {
@@ -118,6 +119,14 @@ class Fitted:
         require_choice(self.regressor, "regressor", ("rf",))
         rows = np.asarray(self.pipeline[:-1].transform(self._rows(predictors)), dtype=np.float32)
         return self._physical(np.stack([tree.predict(rows) for tree in self.pipeline[-1].estimators_]))
+
+    def spread(self, predictors: pd.DataFrame | np.ndarray) -> np.ndarray:
+        """The quantiles of 10 and 90 % of what the trees of a random forest say (2, row), in the unit of the signature.
+
+        Args:
+            predictors (row, predictor): A table with the columns of the model, or numbers in their order.
+        """
+        return np.quantile(self.members(predictors), SPREAD, axis=0)
 
     def _rows(self, predictors: pd.DataFrame | np.ndarray) -> np.ndarray:
         if isinstance(predictors, pd.DataFrame):

@@ -28,7 +28,6 @@ from chase_jax.signatures.regressors import Design, Fitted
 RESAMPLES = 2000  # of the bootstrap over sites
 INTERVAL = (0.025, 0.975)  # 1, quantiles of the bootstrap that are reported
 LEAST_TRAINING = 20  # 1, gauges without which no model is trained
-SPREAD = (0.1, 0.9)  # 1, quantiles of the trees of a forest
 Parameters = Mapping[str, Mapping[str, Mapping[str, Any]]]  # by target and regressor
 
 
@@ -318,7 +317,7 @@ def predict_site(
             for name, model in by_name.items()
         }
         if "rf" in by_name:
-            low, high = np.quantile(by_name["rf"].members(here)[:, 0], SPREAD)
+            low, high = by_name["rf"].spread(here)[:, 0]
             found[target]["rf"] |= {"low": float(low), "high": float(high)}
     return {
         "gauge_id": identifier,

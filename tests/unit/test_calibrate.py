@@ -69,6 +69,37 @@ def test_one_parameter_cannot_meet_both(tmp_path, capsys):
     assert not (tmp_path / "run" / "parameters.nc").exists()
 
 
+def test_sure_parameters_stay_and_unsure_ones_follow_maps_as_sure_as_they_say(tmp_path):
+    """With the quantiles of the index far apart in the upper half, its map moves the factor there by less."""
+
+    def edit(data):
+        apart = np.where(np.arange(4) < 2, 0.4, 0.02)[:, None] * np.ones((1, 4))
+        for part, sign in (("low", -1.0), ("high", 1.0)):
+            data[f"baseflow_index_{part}"] = (data["baseflow_index"] + sign * apart).assign_attrs(units="1")
+        return data
+
+    words, moved = maps(tmp_path, edit), {}
+    for deviation in (0.01, 1.0):
+        run = tmp_path / f"by_{deviation}"
+        given = [*words, f"output.directory={run}", "fit.model=columns", f"fit.prior_deviation={deviation}"]
+        assert cli.main(["calibrate", *given]) == 0
+        place = domain_store.open_domain(tmp_path / "domain.nc")
+        found = parameter_store.read_parameters(run / "parameters.nc", place.grid, "D5")
+        raster = place.grid.unpack(np.log10(found["baseflow_factor"]))
+        moved[deviation] = np.nanmean(np.abs(raster[:2])), np.nanmean(np.abs(raster[2:]))  # 1 is the default
+    assert max(moved[0.01]) < 0.02
+    assert 0.05 < moved[1.0][0] < 0.9 * moved[1.0][1]
+
+
+@pytest.mark.parametrize("words", [["method=standard"], ["variant=field"], ["target=hydrograph"]])
+def test_only_one_search_weighs_maps_against_parameters(tmp_path, capsys, words):
+    assert cli.main(["calibrate", *maps(tmp_path), "fit.prior_deviation=1", *words]) == 2
+    error = capsys.readouterr().err
+    assert "only method=gradient variant=newton weighs maps" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run" / "manifest.json").exists()
+
+
 def cellwise_cells(place):
     from chase_jax.calibration import columns
 

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.optimize
 
 from chase_jax.calibration import alternating, cellwise, damped, free
 from chase_jax.calibration.cellwise import Goal
@@ -60,6 +61,33 @@ def test_gauss_newton_finds_both_parameters(hidden, derivatives):
     assert np.median(np.abs(share(fit.unknowns) - share(hidden))) < 0.01
     assert len(cell.trials) <= 11
     assert sum(cell.trials) == {"always": len(cell.trials), "first": 1, "never": 0}[derivatives]
+
+
+@pytest.mark.parametrize("deviation", [0.05, 1.0, 20.0])
+def test_maps_are_weighed_against_what_is_known_of_the_parameters(hidden, deviation):
+    """The likeliest unknowns are those that a minimum of the same squares by another way has; both ends are plain."""
+    cell = Cell()
+    values = cell.values(hidden)
+    spread = np.stack([0.1 * values[0], np.full(CELLS, 0.05)])
+    goal = Goal(values, NAMES, cellwise.Prior(START, deviation, spread))
+    np.testing.assert_array_equal(goal.tolerance, spread)
+    fit = cellwise.gauss_newton(cell, START, goal, "always", 30)
+    known, chosen = Goal(values, NAMES).tolerance, range(0, CELLS, 8)
+
+    def squares(unknowns, k):
+        whole = START.copy()
+        whole[:, k] = unknowns
+        return (((cell.values(whole) - values) / spread)[:, k] ** 2).sum() + ((unknowns - START[:, k]) ** 2).sum() / (
+            deviation**2
+        )
+
+    for k in chosen:
+        other = scipy.optimize.minimize(squares, START[:, k], (k,), "Nelder-Mead", options={"xatol": 1e-6})
+        np.testing.assert_allclose(fit.unknowns[:, k], other.x, atol=0.03)
+    moved = np.abs(fit.unknowns - START)
+    missed = np.abs(cell.values(fit.unknowns) - values) / known
+    assert (moved.max() < 0.1) == (deviation == 0.05)
+    assert (np.median(missed) < 1.0) == (deviation == 20.0)
 
 
 class Crawling(Cell):

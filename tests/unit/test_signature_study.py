@@ -229,7 +229,9 @@ def interval_of_kept(folder):
 
 def test_maps_and_maps_without_a_gauge(given, mapped, tmp_path):
     folder = tmp_path / "study"
-    assert study(*given, *mapped, f"output.directory={folder}") == 0
+    words = [word for word in basin_case.QUICK if not word.startswith("regressors")]
+    words += ["regressors=[rf,knn]", *given, *mapped, f"output.directory={folder}"]
+    assert cli.main(["signatures", *words]) == 0
     with xr.open_dataset(folder / "maps.nc") as found:
         for name, unit in (("runoff_depth", "kg m-2 year-1"), ("baseflow_index", "1")):
             assert np.isfinite(found[name].values).all()
@@ -245,6 +247,10 @@ def test_maps_and_maps_without_a_gauge(given, mapped, tmp_path):
     for identifier, rows in (("g00", slice(None)), ("g01", slice(0, 2))):
         with xr.open_dataset(folder / "maps_without" / f"{identifier}.nc") as part:
             values = part["runoff_depth"].values
+            low, high = (part[f"runoff_depth_{end}"] for end in ("low", "high"))
+            assert (low <= high).values[np.isfinite(values)].all()
+            assert (low < high).any()
+            assert low.attrs["units"] == part["runoff_depth"].attrs["units"]
             assert part["baseflow_index"].attrs["interval_days"] == interval_of_kept(folder)
         inside = np.zeros((4, 4), bool)
         inside[rows] = True
