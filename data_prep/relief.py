@@ -12,6 +12,8 @@ from data_prep import hydrography, rasters
 
 NOTHING = -9999.0  # outside the domain, for the filling of depressions
 NO_DIRECTION = 247  # code of such cells there
+# m, width of cells whose hillsides a terrain may not show; a hill of wider ones is in their mean altitude
+HILLSIDE_WIDTH = 1000.0
 
 
 @dataclass
@@ -44,7 +46,9 @@ def from_fine(
     """Land and rivers from the terrain that the drainage was upscaled from.
 
     The river lies at the fine cell of largest accumulation, the land at the mean of its cell, but above the river at
-    least by the mean height of hillsides: local slope times mean distance to the channel, area / (4 length).
+    least by the mean height of hillsides: local slope times mean distance to the channel. That is area / (4 length),
+    but no more than a quarter of the width of the cell, because a short channel only touches a cell that others drain,
+    nor of `HILLSIDE_WIDTH`, because slopes do not go on over wider cells.
 
     Args:
         coarse: The coarse drainage.
@@ -86,7 +90,7 @@ def of_cells(
     river = hydrography.river_profile(receiver, at_exit.ravel(), area / 1e6, length.ravel())
     changed = np.abs(river - at_exit.ravel())[active.ravel()]
     river = river.reshape(active.shape)
-    hillside = slope * size * size / (4.0 * length)
+    hillside = slope * np.minimum(size * size / length, min(size, HILLSIDE_WIDTH)) / 4.0
     surface = np.fmax(mean, river + hillside)
     report = (
         f"river altitude changed by more than 10 m in {(changed > 10).mean():.1%} of the cells, median "

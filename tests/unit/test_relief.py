@@ -82,6 +82,19 @@ def test_land_stands_above_its_river_by_its_hillsides():
     np.testing.assert_allclose(land.upstream_area[:, 0], [1e6, 2e6, 3e6, 4e6])
 
 
+@pytest.mark.parametrize(("size", "length", "distance"), [
+    (1000.0, 1000.0, 250.0), (1000.0, 2000.0, 125.0), (1000.0, 100.0, 250.0), (8000.0, 500.0, 250.0),
+])  # fmt: skip
+def test_hillsides_are_no_longer_than_those_of_cells_of_a_kilometre(size, length, distance):
+    """A channel that only touches a wide cell is no reason to pile a mountain on it."""
+    coarse = hydrography.upscale(np.array([[4, 4], [1, 0]]), np.ones((2, 2), bool), 2, hydrography.Corrections(), 1.0)
+    given = [np.full((1, 1), value) for value in (300.0, 305.0, 0.2, length)]
+    land = relief.of_cells(coarse, *given, size)
+    np.testing.assert_allclose(land.surface, 300.0 + 0.2 * distance)
+    higher = relief.of_cells(coarse, given[0], given[1] + 500.0, *given[2:], size)
+    np.testing.assert_allclose(higher.surface, 805.0)  # the mean, where that is higher
+
+
 def test_ways_over_a_level_fill_join_like_rivers():
     """A basin behind one sill: every cell reaches it, no loop arises, and ways join more than in straight lines."""
     shape = (60, 60)
