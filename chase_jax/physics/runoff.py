@@ -90,7 +90,7 @@ class Partition(eqx.Module):
 
 
 def contributing_area(dcor: PerCell, filling: PerCell) -> PerCell:
-    r"""Share of the land that sheds what it receives in form D5, $1 - (1-W)^{dcor/(1-dcor)}$, 1.
+    r"""Share of the land that sheds what it receives in form D5, $1 - (1-W)^{dcor/(1-dcor)}$, 1; none where W < 0.
 
     Args:
         dcor (cell,): Between 0 (nothing sheds) and 1 (all does), 1.
@@ -100,8 +100,8 @@ def contributing_area(dcor: PerCell, filling: PerCell) -> PerCell:
         zhao1992 and liang1994 for the family of curves; the range of the exponent is this project's.
     """
     d = jnp.clip(dcor, 0.0, 1.0 - DCOR_MARGIN)
-    w = jnp.clip(filling, FILLING_MARGIN, 1.0 - FILLING_MARGIN)
-    return 1.0 - jnp.exp(d / (1.0 - d) * jnp.log(1.0 - w))
+    w = jnp.clip(filling, 0.0, 1.0 - FILLING_MARGIN)
+    return -jnp.expm1(d / (1.0 - d) * jnp.log1p(-w))
 
 
 def upper_share(depth: PerCell, thickness: tuple[float, ...]) -> PerLayerCell:

@@ -53,6 +53,14 @@ def test_below_the_threshold_next_to_nothing_runs_off_and_above_it_the_rest_coun
     assert np.all(share[:3] < 2.0 * runoff.FILLING_MARGIN)
 
 
+@pytest.mark.parametrize("dcor", [0.5, 0.9, 0.99, 1.0])
+def test_nothing_runs_off_dry_soil_however_large_dcor_is(dcor):
+    filling = jnp.array([0.0, 0.2, 0.4, 0.41])
+    share, _ = direct_share("D5", dcor, 1e-6, filling, threshold=0.4)
+    np.testing.assert_array_equal(share[:3], 0.0)
+    assert share[3] > 0.0
+
+
 def test_the_upper_store_reaches_down_to_its_depth():
     depth = jnp.array([0.02, 0.05, 0.35, 0.55, 2.5, 9.0])
     share = runoff.upper_share(depth, LAYER_THICKNESS)
