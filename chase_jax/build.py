@@ -113,7 +113,9 @@ def inputs(config: Config, demo_folder: pathlib.Path) -> Inputs:
     warmup = None
     if period.warmup_start:
         before = np.datetime64(date(period.start, "period.start")) - np.timedelta64(1, "D")
-        warmup = forcing_store.open_forcing(*weather, period.warmup_start, str(before), config.forcing.lapse_rate)
+        warmup = forcing_store.open_forcing(
+            *weather, period.warmup_start, str(before), config.forcing.lapse_rate, "period.warmup_start"
+        )
     gauges = gauge_store.read_gauges(paths["gauges"], grid) if "gauges" in paths else gauge_store.no_gauges()
     if "observations" in paths and gauges.gauge_id:
         seen = paths["observations"], gauges, period.start, period.end

@@ -99,7 +99,7 @@ def _compose_and_run(verb: str, words: list[str]) -> int:
     try:
         hydra.main(version_base="1.3", config_path=str(configuration.folder()), config_name=verb)(task)()
     except (HydraException, OmegaConfBaseException) as error:
-        raise InputError(_reason(error, schema)) from None
+        raise InputError(_reason(error, words, schema)) from None
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else DONE
     finally:
@@ -201,6 +201,8 @@ def _prepare(config: Any) -> None:
     ):
         require(value is None or name in taken, f"{key} is given, but recipe {config.recipe} does not take it.")
         given |= {name: value} if value is not None else {}
+    if config.corrections.path is not None:  # seen before the work begins
+        importlib.import_module("data_prep.by_hand").read(config.corrections.path)
     recipe(source, target, lambda text: print(text, file=sys.stderr), **given)
     print(f"data folder: {target}")
 
@@ -276,7 +278,9 @@ def _check_words(words: list[str], schema: type) -> None:
         require(".." not in name, f"{word}: '..' is not allowed in a key.")
         configuration.require_key(name, schema)
         if name in configuration.groups():
-            require(".." not in word and "=/" not in word, f"{word}: a group takes the name of a file of the group.")
+            named = not isinstance(override.value(), int | float | dict)
+            good = named and ".." not in word and "=/" not in word
+            require(good, f"{word}: a group takes the name of a file of the group.")
 
 
 def _check_folder(folder: pathlib.Path) -> None:
@@ -296,8 +300,8 @@ def _check_folder(folder: pathlib.Path) -> None:
         require(aliases <= MOST_ALIASES, f"{file}: has {aliases} YAML aliases; at most {MOST_ALIASES} are allowed.")
 
 
-def _reason(error: Exception, schema: type) -> str:
-    """What Hydra or OmegaConf complain of, in one line, with the nearest key."""
+def _reason(error: Exception, words: list[str], schema: type) -> str:
+    """What Hydra or OmegaConf complain of, in one line, with the nearest key or what to write instead."""
     from chase_jax import config as configuration
 
     cause = error.__cause__ if error.__cause__ is not None else error
@@ -316,7 +320,8 @@ def _reason(error: Exception, schema: type) -> str:
         wrong = text.split("Key '", 1)[1].split("'", 1)[0]
         full = where or wrong
         return f"unknown key {full}{configuration.nearest(full, known)}; --help lists all keys."
-    return text
+    given = next((word.partition("=")[2] for word in words if word.lstrip("+").partition("=")[0] == where), "")
+    return f"{text.rstrip('.')}{configuration.instead(where, given, schema)}."
 
 
 def overview() -> str:

@@ -22,19 +22,33 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from chase_jax.checks import InputError, require
-from chase_jax.variables import GRIDDED_OUTPUTS
+from chase_jax.variables import GRIDDED_OUTPUTS, VARIABLES
 
 RUN_FOLDER = "runs/${run_name:${domain.path}}"
 
 
+NUMBERS = {bool: "true or false", int: "a whole number", float: "a number"}
+
+
 def key(
-    default: Any, meaning: str, choices: tuple[str, ...] = (), low: float | None = None, high: float | None = None
+    default: Any,
+    meaning: str,
+    choices: tuple[str, ...] = (),
+    low: float | None = None,
+    high: float | None = None,
+    unit: str = "1",
 ) -> Any:
     """A key of the configuration: default, meaning, the words or the smallest and the largest number allowed."""
-    metadata = {"meaning": meaning, "choices": choices, "low": low, "high": high}
+    metadata = {"meaning": meaning, "choices": choices, "low": low, "high": high, "unit": unit}
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def value_of(name: str, meaning: str) -> Any:
+    """A key for one value of a variable in all cells, within the range that its maps must keep as well."""
+    variable = VARIABLES[name]
+    return key(None, meaning, low=variable.valid_min, high=variable.valid_max, unit=variable.units)
 
 
 @dataclasses.dataclass
@@ -53,6 +67,8 @@ class Forcing:
         0.0065,
         "fall of temperature with altitude, K m-1; humidity follows; only if the file has surface_altitude",
         low=0,
+        high=0.02,
+        unit="K m-1",
     )
     scan: bool = key(True, "check every value of the period before the first step")
 
@@ -64,26 +80,34 @@ class Parameters:
     path: str | None = key(
         None, "file of maps of parameters and factors (table of variables, Parameters); empty: defaults"
     )
-    dcor: float | None = key(None, "one value for all cells, where the file has no map", low=0)
-    baseflow_factor: float | None = key(None, "one value for all cells, where the file has no map", low=1e-6)
-    manning_roughness: float | None = key(None, "one value for all cells, s m-1/3, where the file has no map", low=1e-3)
-    bypass_fraction: float | None = key(None, "one value for all cells, where the file has no map", low=0, high=1)
-    contributing_depth: float | None = key(
-        None, "one depth for all cells, m, where the file has no map", low=0.01, high=2.5
+    dcor: float | None = value_of("dcor", "one value for all cells, where the file has no map")
+    baseflow_factor: float | None = value_of("baseflow_factor", "one value for all cells, where the file has no map")
+    manning_roughness: float | None = value_of(
+        "manning_roughness", "one value for all cells, s m-1/3, where the file has no map"
     )
-    contributing_threshold: float | None = key(
-        None, "one value for all cells, where the file has no map", low=0, high=0.9
+    bypass_fraction: float | None = value_of("bypass_fraction", "one value for all cells, where the file has no map")
+    contributing_depth: float | None = value_of(
+        "contributing_depth", "one depth for all cells, m, where the file has no map"
     )
-    stomatal_resistance_factor: float | None = key(
-        None, "one factor for all cells, where the file has no map", low=0.01
+    contributing_threshold: float | None = value_of(
+        "contributing_threshold", "one value for all cells, where the file has no map"
     )
-    interception_capacity_factor: float | None = key(None, "likewise, on the water that leaves hold", low=0.01)
-    soil_conductivity_factor: float | None = key(None, "likewise, on the conductivity of the soil", low=1e-3)
-    bed_conductance_factor: float | None = key(None, "likewise, on the conductance of river beds", low=1e-3)
-    doubling_storage_factor: float | None = key(
-        None, "likewise, on the stored water with which seepage doubles its conductance", low=1e-3
+    stomatal_resistance_factor: float | None = value_of(
+        "stomatal_resistance_factor", "one factor for all cells, where the file has no map"
     )
-    leaf_area_factor: float | None = key(None, "likewise, on the leaf area of every month", low=0.01)
+    interception_capacity_factor: float | None = value_of(
+        "interception_capacity_factor", "likewise, on the water that leaves hold"
+    )
+    soil_conductivity_factor: float | None = value_of(
+        "soil_conductivity_factor", "likewise, on the conductivity of the soil"
+    )
+    bed_conductance_factor: float | None = value_of(
+        "bed_conductance_factor", "likewise, on the conductance of river beds"
+    )
+    doubling_storage_factor: float | None = value_of(
+        "doubling_storage_factor", "likewise, on the stored water with which seepage doubles its conductance"
+    )
+    leaf_area_factor: float | None = value_of("leaf_area_factor", "likewise, on the leaf area of every month")
 
 
 @dataclasses.dataclass
@@ -543,6 +567,26 @@ def keys(schema: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Fiel
             yield f"{prefix}{field.name}", field, types[field.name]
 
 
+def instead(name: str, given: str, schema: type[Config]) -> str:
+    """Words that say what to write for a value of the wrong type, empty where that is plain.
+
+    Args:
+        name: The key, or an element of it such as "fit.weights[0]".
+        given: What was written.
+        schema: The keys of the verb.
+    """
+    whole = name.partition("[")[0]
+    field, kind = next(((field, kind) for found, field, kind in keys(schema) if found == whole), (None, None))
+    if field is None:
+        return ""
+    kinds = typing.get_args(kind) or (kind,)
+    if typing.get_origin(kind) is list and whole == name:
+        return f"; write a list, {name}=[{given}]" if given not in ("", "null") else f"; write a list, or {name}=[]"
+    what = next((text for known, text in NUMBERS.items() if known in kinds), "")
+    example = f", such as {name}={field.default}" if what and whole == name and field.default is not None else ""
+    return f"; write {what}{example}" if what else ""
+
+
 def require_key(name: str, schema: type[Config]) -> None:
     """Require a key, or a group, of a configuration to exist.
 
@@ -581,10 +625,12 @@ def check(config: Config) -> Config:
         if choices and value not in choices:
             hint = nearest(str(value), list(choices))
             raise InputError(f"{name} is '{value}'{hint}; allowed are {', '.join(choices)}.")
+        unit = f" {field.metadata['unit']}" if field.metadata["unit"] != "1" else ""
         if low is not None and value is not None and not value >= low:
-            raise InputError(f"{name} is {value}; it must be at least {low:g}.")
+            raise InputError(f"{name} is {value}; it must be at least {low:g}{unit}.")
         if high is not None and value is not None and not value <= high:
-            raise InputError(f"{name} is {value}; allowed are {low:g} to {high:g}.")
+            raise InputError(f"{name} is {value}; allowed are {low:g} to {high:g}{unit}.")
+    require(bool(config.output.directory.strip()), "output.directory is empty; name a folder, for example runs/first.")
     start, end = date(config.period.start, "period.start"), date(config.period.end, "period.end")
     require(start <= end, f"period.end is {end}, before period.start {start}; exchange them.")
     if config.period.warmup_start is not None:

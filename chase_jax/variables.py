@@ -25,6 +25,9 @@ class Variable:
         valid_max: The largest value accepted from a file, in `units`.
         description: What a reader should know beyond the long name, such as the positive direction.
         symbol_in_paper: The symbol of Dong et al. (2026), where it has another name there.
+        codes: What the values mean where they are codes, as CF flags: value and word.
+        integers: The type of whole numbers that files hold it in; empty where it is a quantity.
+        cell_methods: How a value stands for its cell of time, in CF's form, where that is always the same.
     """
 
     name: str
@@ -36,14 +39,34 @@ class Variable:
     valid_max: float
     description: str = ""
     symbol_in_paper: str = ""
+    codes: tuple[tuple[int, str], ...] = ()
+    integers: str = ""
+    cell_methods: str = ""
 
 
 CELL, LAYER, MONTH, GAUGE, LAKE = ("cell",), ("layer", "cell"), ("month", "cell"), ("gauge", "time"), ("lake", "time")
 SCALAR: tuple[str, ...] = ()
 FLUX, AMOUNT, POWER = "kg m-2 s-1", "kg m-2", "W m-2"
+MEAN, LOWEST, HIGHEST = "time: mean", "time: minimum", "time: maximum"
+
+NO_YES = ((0, "no"), (1, "yes"))
+DIRECTIONS = ((1, "east"), (2, "southeast"), (4, "south"), (8, "southwest"), (16, "west"), (32, "northwest"),
+              (64, "north"), (128, "northeast"), (0, "outlet"), (255, "inland_sink"))  # fmt: skip
+# The words are those of the table of classes in `physics/vegetation.py`.
+LAND_COVER = tuple(enumerate(
+    ("urban", "dryland_crop", "irrigated_crop", "mixed_crop", "crop_and_grass", "crop_and_wood", "grass", "shrub",
+     "shrub_and_grass", "savanna", "deciduous_broadleaf", "deciduous_needleleaf", "evergreen_broadleaf",
+     "evergreen_needleleaf", "mixed_forest", "water", "herbaceous_wetland", "wooded_wetland", "barren",
+     "herbaceous_tundra", "wooded_tundra", "mixed_tundra", "bare_tundra", "snow_or_ice"), start=1,
+))  # fmt: skip
+# The numbers are those of `calibration/cellwise.py`.
+OUTCOMES = tuple(enumerate(
+    ("met", "excluded_glacier_lake_or_water", "no_target", "runoff_depth_out_of_reach", "baseflow_index_out_of_reach",
+     "both_out_of_reach", "not_met")
+))  # fmt: skip
 
 _DOMAIN = (
-    Variable("active", None, "cells that belong to the domain", "1", CELL, 0, 1),
+    Variable("active", None, "cells that belong to the domain", "1", CELL, 0, 1, codes=NO_YES, integers="i1"),
     Variable("surface_altitude", "surface_altitude", "altitude of the land surface", "m", CELL, -500, 9000),
     Variable(
         "flow_direction",
@@ -53,12 +76,23 @@ _DOMAIN = (
         CELL,
         0,
         255,
-        "1 E, 2 SE, 4 S, 8 SW, 16 W, 32 NW, 64 N, 128 NE; 0 outlet; 255 inland sink",
+        codes=DIRECTIONS,
+        integers="i2",
     ),
     Variable("cell_area", "cell_area", "area of the cell", "m2", CELL, 1, 1e10),
     Variable("sand_fraction", "mass_fraction_of_sand_in_soil", "sand in the soil", "1", CELL, 0, 1),
     Variable("clay_fraction", "mass_fraction_of_clay_in_soil", "clay in the soil", "1", CELL, 0, 1),
-    Variable("vegetation_class", None, "land cover, USGS 24-class legend", "1", CELL, 1, 24),
+    Variable(
+        "vegetation_class",
+        None,
+        "land cover, USGS 24-class legend",
+        "1",
+        CELL,
+        1,
+        24,
+        codes=LAND_COVER,
+        integers="i2",
+    ),
     Variable(
         "leaf_area_index",
         "leaf_area_index",
@@ -69,7 +103,9 @@ _DOMAIN = (
         15,
         "One-sided, mean over the cell, of each calendar month",
     ),
-    Variable("lake_index", None, "number of the lake the cell belongs to", "1", CELL, 0, 1e9, "0: no lake"),
+    Variable(
+        "lake_index", None, "number of the lake the cell belongs to", "1", CELL, 0, 1e9, "0: no lake", integers="i4"
+    ),
     Variable(
         "lake_patch",
         None,
@@ -79,6 +115,8 @@ _DOMAIN = (
         0,
         1,
         "Lakes, and floodplain or wetland cells where marked",
+        codes=NO_YES,
+        integers="i1",
     ),
     Variable("lake_bed_altitude", None, "altitude of the lake bed", "m", CELL, -2000, 9000),
     Variable("lake_sill_altitude", None, "altitude at which the lake spills", "m", CELL, -500, 9000),
@@ -135,15 +173,64 @@ _PREDICTORS = (
 )
 
 _FORCING = (
-    Variable("precipitation", "precipitation_flux", "precipitation", FLUX, CELL, 0, 0.1, "Rain and snow"),
-    Variable("air_temperature", "air_temperature", "air temperature at 2 m", "K", CELL, 180, 335),
-    Variable("shortwave_down", "surface_downwelling_shortwave_flux_in_air", "shortwave down", POWER, CELL, 0, 1500),
-    Variable("specific_humidity", "specific_humidity", "specific humidity at 2 m", "1", CELL, 0, 0.06),
-    Variable("air_pressure", "surface_air_pressure", "air pressure at the surface", "Pa", CELL, 25000, 110000),
-    Variable("wind_speed", "wind_speed", "wind speed at 10 m", "m s-1", CELL, 0, 100),
-    Variable("longwave_down", "surface_downwelling_longwave_flux_in_air", "longwave down", POWER, CELL, 30, 700),
-    Variable("air_temperature_min", "air_temperature", "lowest air temperature of the day", "K", CELL, 175, 335),
-    Variable("air_temperature_max", "air_temperature", "highest air temperature of the day", "K", CELL, 180, 340),
+    Variable(
+        "precipitation", "precipitation_flux", "precipitation", FLUX, CELL, 0, 0.1, "Rain and snow", cell_methods=MEAN
+    ),
+    Variable("air_temperature", "air_temperature", "air temperature at 2 m", "K", CELL, 180, 335, cell_methods=MEAN),
+    Variable(
+        "shortwave_down",
+        "surface_downwelling_shortwave_flux_in_air",
+        "shortwave down",
+        POWER,
+        CELL,
+        0,
+        1500,
+        cell_methods=MEAN,
+    ),
+    Variable(
+        "specific_humidity", "specific_humidity", "specific humidity at 2 m", "1", CELL, 0, 0.06, cell_methods=MEAN
+    ),
+    Variable(
+        "air_pressure",
+        "surface_air_pressure",
+        "air pressure at the surface",
+        "Pa",
+        CELL,
+        25000,
+        110000,
+        cell_methods=MEAN,
+    ),
+    Variable("wind_speed", "wind_speed", "wind speed at 10 m", "m s-1", CELL, 0, 100, cell_methods=MEAN),
+    Variable(
+        "longwave_down",
+        "surface_downwelling_longwave_flux_in_air",
+        "longwave down",
+        POWER,
+        CELL,
+        30,
+        700,
+        cell_methods=MEAN,
+    ),
+    Variable(
+        "air_temperature_min",
+        "air_temperature",
+        "lowest air temperature of the day",
+        "K",
+        CELL,
+        175,
+        335,
+        cell_methods=LOWEST,
+    ),
+    Variable(
+        "air_temperature_max",
+        "air_temperature",
+        "highest air temperature of the day",
+        "K",
+        CELL,
+        180,
+        340,
+        cell_methods=HIGHEST,
+    ),
 )
 
 _PARAMETERS = (
@@ -385,7 +472,7 @@ _SERIES = (
 _SIGNATURES = (
     Variable(
         "runoff_depth",
-        "runoff_amount",
+        "runoff_flux",
         "mean annual runoff depth",
         "kg m-2 year-1",
         CELL,
@@ -406,7 +493,8 @@ _CALIBRATION = (
         CELL,
         0,
         6,
-        "0 met; 1 glacier, lake, water; 2 no target; out of reach: 3 runoff depth, 4 baseflow index, 5 both; 6 not met",
+        codes=OUTCOMES,
+        integers="i1",
     ),
     Variable(
         "storage_drift",
@@ -425,6 +513,8 @@ _CALIBRATION = (
         CELL,
         0,
         1,
+        codes=NO_YES,
+        integers="i1",
     ),
     Variable(
         "baseflow_index_identifiable",
@@ -434,6 +524,8 @@ _CALIBRATION = (
         CELL,
         0,
         1,
+        codes=NO_YES,
+        integers="i1",
     ),
 )
 
@@ -469,7 +561,8 @@ def table() -> str:
     for group, members in _GROUPS.items():
         lines.append(f"| **{group}** | | | | |")
         for v in members:
-            meaning = v.long_name + (f". {v.description}" if v.description else "")
+            codes = ", ".join(f"{code} {word.replace('_', ' ')}" for code, word in v.codes)
+            meaning = ". ".join(filter(None, (v.long_name, v.description, codes)))
             standard = f"`{v.standard_name}`" if v.standard_name else ""
             lines.append(f"| `{v.name}` | {standard} | {v.units} | {' '.join(v.dims)} | {meaning} |")
     return "\n".join(lines)

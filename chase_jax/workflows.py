@@ -80,11 +80,12 @@ def run(settings: config.Config) -> pathlib.Path:
         given = inputs(settings, folder)
         if settings.forcing.scan and not folder.chunks:
             _scan(given)
-        folder.begin(facts(settings, given), config.dump(settings))
         program = build.program(settings, given)
+        state = initial_state(settings, program)
+        folder.begin(facts(settings, given), config.dump(settings))
         if report := getattr(program, "report", ""):
             folder.log(report)
-        carried, done = _start(settings, folder, program)
+        carried, done = _start(settings, folder, program, state)
         plan = chunks(
             given.forcing.dates,
             given.warmup.dates if given.warmup else None,
@@ -145,8 +146,7 @@ def initial_state(settings: config.Config, program: build.Program) -> Any:
     state = program.initial_state()
     if not settings.initial.path:
         return state
-    file = store.local_path(settings.initial.path, "initial.path")
-    return restart.read_restart(file, {"state": state}, partly=True)[0]["state"]
+    return restart.read_initial(settings.initial.path, state)
 
 
 def span(reader: Reader, cells: np.ndarray | None = None, days: int | None = None) -> trial.Span:
@@ -200,9 +200,17 @@ def _scan(given: build.Inputs) -> dict[str, tuple[float, float, float]]:
     return given.forcing.scan()
 
 
-def _start(settings: config.Config, folder: run_folder.RunFolder, program: build.Program) -> tuple[dict[str, Any], int]:
-    """What a run carries on, state, sums and the history of its run-in, to begin with; and how many chunks are done."""
-    state = program.initial_state()
+def _start(
+    settings: config.Config, folder: run_folder.RunFolder, program: build.Program, state: Any
+) -> tuple[dict[str, Any], int]:
+    """What a run carries on, state, sums and the history of its run-in, to begin with; and how many chunks are done.
+
+    Args:
+        settings: The configuration.
+        folder: The run folder.
+        program: The model.
+        state: The stores at the start.
+    """
     carried = {"state": state, "totals": program.totals()}
     if settings.period.warmup_drift is not None:
         carried["history"] = program.history(state)
@@ -210,9 +218,6 @@ def _start(settings: config.Config, folder: run_folder.RunFolder, program: build
     if last is not None:
         kept, _ = restart.read_restart(folder.path / last["restart"], carried)
         return kept, last["number"] + 1
-    carried["state"] = initial_state(settings, program)
-    if "history" in carried:
-        carried["history"] = program.history(carried["state"])
     return carried, 0
 
 
@@ -386,6 +391,8 @@ def check(settings: config.Config) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         given = build.inputs(settings, pathlib.Path(scratch))
         ranges = _scan(given)
+        if settings.initial.path:
+            initial_state(settings, build.program(settings, given))
         return _table(given, ranges)
 
 
@@ -442,6 +449,11 @@ def evaluate(settings: config.Config) -> str:
 
     days = settings.period.start, settings.period.end
     given = results.read(folder, settings.domain.path, settings.observations.path, *days)
+    require(
+        bool(given.observed.discharge.notnull().any()) or given.levels is not None,
+        f"observations.path: {settings.observations.path or 'the file of the run'}: holds no value at any gauge of the "
+        f"run from {settings.period.start} to {settings.period.end}; give other observations or another period.",
+    )
     pair = given.simulated, given.observed
     return str(report.evaluate(folder, *pair, given.domain, given.levels, given.precipitation))
 

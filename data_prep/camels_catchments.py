@@ -7,12 +7,13 @@ attributes of basins, but no maps. So a basin is constructed:
   gauge stands in the lowest. Their altitudes are those of a normal distribution about the mean altitude, with
   $\sigma = 0.198\, s\, L\, (L / 9\,\mathrm{km})^{-0.66}$ from mean slope s and size $L = \sqrt{A}$, as measured in
   1,200 catchments of 40 to 2500 km2 in cells of 1 km of the Moselle, Otta and Nam Co
-  (`experiments/catchment_relief.py`). The slopes of the attributes are as coarse: the steepest of all basins has 0.26,
-  while the Sitter, less steep, has 0.46 in squares of 25 m and 0.14 in squares of 1 km.
+  (`experiments/catchment_relief.py`; with the land of such cells as it is drawn now 0.203 and -0.68). The slopes of
+  the attributes are as coarse: the steepest of all basins has 0.26, while the Sitter, less steep, has 0.46 in squares
+  of 25 m and 0.14 in squares of 1 km.
 * **Rows.** A basin stands in the row of the grid at its latitude, which decides on sunlight, with a free row between
   neighbors. Its longitude is not kept, and columns number the bands.
-* **Rivers** lie as deep below the land as they do in cells of 1 km, s times 800 m (at the same places: 650, 900 and
-  1030 m). Width and depth come from the mean flow that precipitation and demand let expect.
+* **Rivers** lie as deep below the land as they do in cells of 1 km, s times 800 m (at the same places: 580, 900 and
+  930 m). Width and depth come from the mean flow that precipitation and demand let expect.
 * **Soil** has the basin's sand and clay, vegetation its dominant land cover (IGBP) and its leaf area, largest in July
   and smallest in January. Aquifers have the model's defaults.
 * **Weather.** The reanalysis drizzles. So what falls on its driest days is taken away until as many days of a year have
@@ -140,11 +141,12 @@ def draw(table: pd.DataFrame, basins: int, seed: int, after: int = 0) -> np.ndar
     left, least = len(table) - after, PARTS**2
     require(
         after == 0 or left >= least,
-        f"Argument `after` must be at most {len(table) - least} of {len(table)} with records, but is {after}.",
+        f"camels_catchments.after is {after}; it must be at most {len(table) - least} of {len(table)} with records.",
     )
     require(
         least <= basins <= left,
-        f"Argument `basins` must be {least} to {left}, the number with records beyond `after`, but is {basins}.",
+        f"camels_catchments.basins is {basins}; allowed are {least} to {left}, the number with records beyond "
+        "camels_catchments.after.",
     )
     random = np.random.default_rng(seed)
     parts = [

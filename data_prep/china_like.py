@@ -159,7 +159,9 @@ def locate(climate: climatology.Climatology, cells: int, resolution: float) -> P
         axis = _axis(side, resolution)
         coarse = axis[:: max(side // 200, 1)]
         land = float(_on_land(climate, *_degrees(coarse, -coarse)).mean())
-        require(land > 0.05, "Argument `cells` must fit the climatology, but its land is too small.")
+        require(
+            land > 0.05, f"china_like.cells is {cells}; the climatology has too little land for it; take fewer cells."
+        )
         side, before = round(np.sqrt(cells / land)), side
         if side == before:
             break
@@ -168,7 +170,9 @@ def locate(climate: climatology.Climatology, cells: int, resolution: float) -> P
     active = _on_land(climate, latitude, longitude)
     enough = abs(active.sum() / cells - 1.0) < 0.05
     require(
-        enough, f"Argument `cells` must fit the climatology at {resolution:g} m; about {active.sum()} do, not {cells}."
+        enough,
+        f"china_like.cells is {cells}; the climatology has about {active.sum()} at china_like.resolution of "
+        f"{resolution:g} m; take fewer or smaller cells.",
     )
     return Place(axis, -axis, latitude.astype(np.float32), longitude.astype(np.float32), active, resolution)
 

@@ -58,6 +58,7 @@ from data_prep import (
 
 CRS = "EPSG:3035"
 RESOLUTION = 1000.0  # m
+PIXEL, WEATHER_PIXEL = 500.0, 24e3  # m, of the terrain and of the weather
 PERIOD = ("1989-01-01", "1993-12-31")
 RECORD = ("1990-01-01", "1993-12-31")  # of the gauge
 GAUGE, GAUGE_NAME = "00398", "Moselle at Perl"
@@ -94,12 +95,14 @@ def prepare(
     names = {"forcing": "forcing.nc", "gauges": "gauges.csv", "observations": "observations.nc"}
     paths = {role: target / name for role, name in names.items()}
 
+    require_resolution(resolution)
+
     progress("weather: reading and completing")
     forcing = read_weather(source)
-    store.write_dataset(forcing.drop_vars("potential_evapotranspiration"), paths["forcing"], "Upper Moselle: weather")
     progress("domain: drainage, soils, land cover")
     domain, corrections, gauge, report = build_domain(source, forcing, mended, method, resolution)
     progress("gauge")
+    store.write_dataset(forcing.drop_vars("potential_evapotranspiration"), paths["forcing"], "Upper Moselle: weather")
     inputs.write_gauges(paths["gauges"], [gauge])
     time, discharge = read_discharge(source / "gauge" / f"{GAUGE}.txt")
     observed = inputs.observations([GAUGE], time, discharge[None])
@@ -109,6 +112,22 @@ def prepare(
     report += f"\n{means}\nobserved runoff depth {time[0]:%Y} to {time[-1]:%Y}: {depth:.0f} mm per year\n"
     title = f"Upper Moselle at Perl, {resolution / 1e3:g} km"
     return paths | outputs.write_domain(domain, outputs.Account(target, title, corrections, report, progress))
+
+
+def require_resolution(resolution: float) -> None:
+    """Require cells to be whole pixels of the terrain, and the pixels of the weather whole cells.
+
+    Args:
+        resolution: Width of a cell, m.
+
+    Raises:
+        InputError: Names the widths that are allowed.
+    """
+    allowed = [f"{width:g}" for width in np.arange(PIXEL, WEATHER_PIXEL + PIXEL, PIXEL) if WEATHER_PIXEL % width == 0.0]
+    require(
+        resolution % PIXEL == 0.0 and WEATHER_PIXEL % resolution == 0.0,
+        f"moselle.resolution is {resolution:g} m; allowed are {', '.join(allowed)} m.",
+    )
 
 
 def read_weather(source: pathlib.Path) -> xr.Dataset:
@@ -223,8 +242,6 @@ def build_domain(
     network = read_network(source)
     terrain, inside, corrections, fine_area = network.terrain, network.inside, network.corrections, network.fine_area
     factor = round(resolution / terrain.cell_size)
-    whole = factor * terrain.cell_size == resolution and 24e3 % resolution == 0.0
-    require(whole, f"Argument `resolution` must be a multiple of 500 m that divides 24 km, but is {resolution:g} m.")
     size = terrain.cell_size * factor
     coarse = hydrography.upscale(network.direction, inside, factor, corrections, fine_area, method)
     x, y = terrain.x.reshape(-1, factor).mean(1), terrain.y.reshape(-1, factor).mean(1)

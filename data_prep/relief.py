@@ -25,7 +25,7 @@ class Relief:
         upstream_area (row, column): Area that drains through a cell, m2.
         river (row, column): Altitude of the river, falling downstream, m; NaN outside the domain.
         surface (row, column): Altitude of the land, m; NaN outside the domain.
-        report: How far river altitudes were changed.
+        report: How far altitudes of rivers and land were changed.
     """
 
     length: np.ndarray
@@ -92,9 +92,12 @@ def of_cells(
     river = river.reshape(active.shape)
     hillside = slope * np.minimum(size * size / length, min(size, HILLSIDE_WIDTH)) / 4.0
     surface = np.fmax(mean, river + hillside)
+    raised = np.nan_to_num(surface - mean)[active]
     report = (
         f"river altitude changed by more than 10 m in {(changed > 10).mean():.1%} of the cells, median "
-        f"{np.median(changed):.1f} m, largest {changed.max():.0f} m"
+        f"{np.median(changed):.1f} m, largest {changed.max():.0f} m\n"
+        f"land higher than the mean of the terrain, for its hillsides, in {(raised > 0).mean():.1%} of the cells, by "
+        f"{raised.mean():.1f} m in the mean, {raised.max():.0f} m at most"
     )
     return Relief(length, area.reshape(active.shape), river, np.where(active, surface, np.nan), report)
 

@@ -41,6 +41,7 @@ MAY_BE_MISSING = (
     *("channel_bed_altitude", "channel_width", "channel_depth", "channel_length", "sea_level_altitude"),
 )
 LAKE_DEPTH = 5.0  # m, of a lake patch below the surface where no bed is given; it spills at the bed of its channel
+OTHER_UNIT = 1e3  # 1, factor between area and square of the spacing that only another unit makes
 LARGEST_CHANNEL_FRACTION = 0.5  # 1, of a cell; wider water should be a lake or a patch
 
 
@@ -186,9 +187,15 @@ def _assemble(grid: Grid, tree: Drainage, packed: dict[str, np.ndarray]) -> Doma
     soil = packed["sand_fraction"] + packed["clay_fraction"]
     _refuse(grid, soil > 1.0 + 1e-6, "sand_fraction + clay_fraction", soil, "at most 1")
 
+    _refuse_units(grid, area)
+    given_bed = packed["channel_bed_altitude"]
+    above = given_bed > surface
+    if above.sum() > 0.5 * area.size:  # fewer are lowered below the land, but these are of another unit or datum
+        _refuse(grid, above, "channel_bed_altitude", given_bed, "below surface_altitude, in m above the same datum")
+
     standing = patch | (lake_index > 0)
     shape = channels.geometry(area, np.asarray(tree.upstream_area), np.asarray(tree.length), standing | sink, packed)
-    channel_bed = np.fmin(packed["channel_bed_altitude"], surface - shape.depth)  # the latter where none is given
+    channel_bed = np.fmin(given_bed, surface - shape.depth)  # the latter where none is given
     lake_bed, sill = packed["lake_bed_altitude"], packed["lake_sill_altitude"]
     lake = patch & (lake_index > 0)
     lake_bed = np.where(lake & np.isnan(lake_bed), surface - LAKE_DEPTH, lake_bed)
@@ -309,6 +316,17 @@ def _packed(fields: Mapping[str, np.ndarray], name: str, grid: Grid) -> np.ndarr
     allowed = f"between {known.valid_min:g} and {known.valid_max:g} {known.units}"
     _refuse(grid, bad, name, values, allowed)
     return values
+
+
+def _refuse_units(grid: Grid, area: np.ndarray) -> None:
+    """Refuse areas (cell,), m2, that are all in another unit than the axes; constructed ones may differ by much."""
+    wide = [width for width, count in zip(grid.spacing, grid.shape[::-1], strict=True) if count > 1]
+    if not (grid.projection and wide):
+        return
+    square = wide[0] ** 2
+    slip = (area > OTHER_UNIT * square).all() or (area < square / OTHER_UNIT).all()
+    allowed = f"about {square:g} m2, the square of the spacing of x and y in m"
+    _refuse(grid, np.full(area.shape, slip), "cell_area", area, allowed)
 
 
 def _refuse(grid: Grid, bad: np.ndarray, name: str, values: np.ndarray, allowed: str) -> None:

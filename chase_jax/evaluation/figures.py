@@ -23,6 +23,9 @@ STYLE: dict[str, Any] = {
     "xtick.major.width": 0.6, "ytick.major.width": 0.6,
 }  # fmt: skip
 LONGEST_TITLE = 55  # characters
+LEAST_FLOW_SHARE = 1e-4  # 1, of the largest flow, down to which a logarithmic axis reaches
+HEADROOM = 1.2  # 1, of the axis of flow, so that the legend is clear of the curves
+RAIN_HEADROOM = 1.7  # 1, of the axis of precipitation, likewise for its label
 LEAST_RIVER_SHARE = 0.003  # 1, of the largest upstream area, from which a channel is drawn
 SCORE_COLOURS, SCORE_RANGE = "viridis", (-0.41, 1.0)  # KGE; -0.41 is the skill of the observed mean (knoben2019)
 
@@ -38,13 +41,16 @@ def hydrograph(
 ) -> Figure:
     """Hydrograph under the precipitation, flow duration, seasonal cycle and daily scatter of a gauge.
 
+    Flows too small for a logarithmic axis are drawn at its edge and marked as such.
+
     Args:
         time (time,): Days, datetime64.
         simulated (time,): Simulated discharge, m3 s-1.
         observed (time,): Observed discharge, m3 s-1, NaN where missing.
         title: Heading.
         scores: Numbers to print, by name.
-        precipitation (time,): Precipitation over the domain, mm per day, NaN where unknown; None: not drawn.
+        precipitation (time,): Mean precipitation of the domain in the month of every day, mm per day, NaN where
+            unknown; None: not drawn.
     """
     rain = np.full(time.shape, np.nan) if precipitation is None else precipitation
     wet = bool(np.isfinite(rain).any())
@@ -55,33 +61,35 @@ def hydrograph(
     if there.any():
         flow.plot(time, observed, color=OBSERVED, label="observed")
     flow.plot(time, simulated, color=SIMULATED, label="simulated", alpha=0.85)
-    flow.set(ylabel="discharge, m³ s⁻¹", ylim=(min(0.0, float(simulated.min())), 1.1 * flow.get_ylim()[1]))
+    lowest = min(0.0, float(simulated.min()), float(observed[there].min(initial=0.0)))
+    flow.set(ylabel="discharge, m³ s⁻¹", ylim=(lowest, HEADROOM * flow.get_ylim()[1]))
     _dates(flow, time)
     top = axes["rain" if wet else "flow"]
     _title(top, title)
     top.set_title("   ".join(f"{name} {value:.2f}" for name, value in scores.items()), loc="right")
     if wet:
         axes["rain"].fill_between(time, np.nan_to_num(rain), step="post", color=RAIN, linewidth=0)
-        axes["rain"].set(ylabel="mm d⁻¹", ylim=(axes["rain"].get_ylim()[1], 0))
-        axes["rain"].text(0.01, 0.06, "precipitation over the domain", transform=axes["rain"].transAxes)
+        axes["rain"].set(ylabel="mm d⁻¹", ylim=(RAIN_HEADROOM * max(float(np.nanmax(rain)), 1e-3), 0))
+        label = "monthly mean precipitation of the domain"
+        axes["rain"].text(0.01, 0.03, label, verticalalignment="bottom", transform=axes["rain"].transAxes)
         axes["rain"].sharex(flow)
         axes["rain"].tick_params(labelbottom=False, bottom=False)
         axes["rain"].spines["bottom"].set_visible(False)
     flow.legend(loc="upper center", ncols=2)
     paired = np.where(there, simulated, np.nan)
-    least = _least_positive(observed if there.any() else simulated)
+    least = _least_positive(observed, paired if there.any() else simulated)
     if there.any():
         _duration(axes["duration"], observed, least, OBSERVED)
         axes["season"].plot(range(1, 13), seasonal_cycle(observed, time), "o-", color=OBSERVED, markersize=2.5)
-        points = np.maximum(observed[there], least), np.maximum(simulated[there], least)
-        axes["scatter"].plot(*points, ".", color=SIMULATED, markersize=2, alpha=0.5)
-        ends = [min(p.min() for p in points), max(p.max() for p in points)]
+        _scatter(axes["scatter"], observed[there], simulated[there], least)
+        ends = [least, max(least, float(observed[there].max()), float(simulated[there].max()))]
         axes["scatter"].plot(ends, ends, color="0.5", linewidth=0.6)
     _duration(axes["duration"], paired if there.any() else simulated, least, SIMULATED)
     season = seasonal_cycle(paired if there.any() else simulated, time)
     axes["season"].plot(range(1, 13), season, "o-", color=SIMULATED, markersize=2.5)
+    bottom = None if axes["season"].dataLim.y0 < 0.0 else 0.0
     axes["duration"].set(xlabel="time reached or exceeded, %", ylabel="discharge, m³ s⁻¹", xlim=(0, 100))
-    axes["season"].set(xlabel="month", ylabel="mean, m³ s⁻¹", xticks=range(1, 13, 2), ylim=(0, None))
+    axes["season"].set(xlabel="month", ylabel="mean, m³ s⁻¹", xticks=range(1, 13, 2), ylim=(bottom, None))
     axes["scatter"].set(xlabel="observed, m³ s⁻¹", ylabel="simulated, m³ s⁻¹")
     for panel, letter in (("duration", "y"), ("scatter", "x"), ("scatter", "y")):
         _logarithmic(axes[panel], letter)
@@ -105,7 +113,7 @@ def lake_level(time: np.ndarray, simulated: np.ndarray, observed: np.ndarray, ti
     axes["level"].ticklabel_format(axis="y", useOffset=False)
     _dates(axes["level"], time)
     _title(axes["level"], title)
-    axes["level"].legend(loc="upper right", ncols=2)
+    axes["level"].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.0)  # off the curves
     return figure
 
 
@@ -161,7 +169,7 @@ def network_map(domain: Domain, x: np.ndarray, y: np.ndarray, labels: list[str],
     ax.set(aspect="equal", xlabel="easting, km", ylabel="northing, km")
     figure.colorbar(relief, ax=ax, label="altitude, m", shrink=0.6, pad=0.02)
     if known.any():
-        figure.colorbar(points, ax=ax, label="daily KGE", shrink=0.6, pad=0.02)
+        figure.colorbar(points, ax=ax, label="daily KGE", shrink=0.6, pad=0.02, extend="min")
     return figure
 
 
@@ -204,11 +212,35 @@ def _logarithmic(ax: Axes, letter: str) -> None:
 
 
 def _duration(ax: Axes, series: np.ndarray, least: float, colour: str) -> None:
+    """Flow duration of a series; dotted along the edge where it is below the least flow drawn."""
     share, falling = flow_duration(series)
-    ax.plot(100.0 * share, np.maximum(falling, least), color=colour)
+    below = falling < least
+    ax.plot(100.0 * share, np.where(below, np.nan, falling), color=colour)
+    if below.any():
+        ax.plot(100.0 * share[below], np.full(below.sum(), least), ":", color=colour, linewidth=1.5)
+        _note(ax, "lower left", f"dotted: below {least:.2g}")
 
 
-def _least_positive(series: np.ndarray) -> float:
-    """Smallest flow drawn on a logarithmic axis."""
-    positive = series[np.isfinite(series) & (series > 0.0)]
-    return float(max(positive.min(), 1e-4 * positive.max())) if positive.size else 1e-6
+def _scatter(ax: Axes, observed: np.ndarray, simulated: np.ndarray, least: float) -> None:
+    """Simulated over observed flow; open at the edge where either is below the least flow drawn."""
+    below = (observed < least) | (simulated < least)
+    ax.plot(observed[~below], simulated[~below], ".", color=SIMULATED, markersize=2, alpha=0.5)
+    if below.any():
+        points = (np.maximum(series[below], least) for series in (observed, simulated))
+        ax.plot(*points, "o", color=SIMULATED, markersize=3, markerfacecolor="none", markeredgewidth=0.5)
+        _note(ax, "upper left", f"open: below {least:.2g}")
+
+
+def _note(ax: Axes, corner: str, text: str) -> None:
+    """A line in a corner of a panel, once."""
+    from matplotlib.offsetbox import AnchoredText
+
+    if not any(isinstance(artist, AnchoredText) for artist in ax.artists):
+        ax.add_artist(AnchoredText(text, loc=corner, frameon=False, pad=0.0, borderpad=0.4))
+
+
+def _least_positive(*several: np.ndarray) -> float:
+    """Smallest flow drawn on a logarithmic axis, of all series on it."""
+    flows = np.concatenate(several)
+    positive = flows[np.isfinite(flows) & (flows > 0.0)]
+    return float(max(positive.min(), LEAST_FLOW_SHARE * positive.max())) if positive.size else 1e-6

@@ -117,6 +117,8 @@ def page(
     lines = []
     for row in table.to_dict("records"):
         numbers = "".join(f"<td>{'' if np.isnan(row[key]) else format(row[key], '.2f')}</td>" for key in SHOWN)
+        if all(np.isnan(row[key]) for key in SHOWN):
+            numbers = f'<td colspan="{len(SHOWN)}">{_reason(row["scale"], row["count"])}</td>'
         texts = "".join(f"<td>{escape(str(row[key]))}</td>" for key in ("gauge_id", "name", "scale", "count"))
         lines.append(f"<tr>{texts}{numbers}</tr>")
     medians = []
@@ -134,13 +136,25 @@ def page(
 <p>{time[0]} to {time[-1]}. {escape("; ".join(medians)) or "No gauge has observations in this period."}</p>
 <p>NSE and KGE are best at 1; below 0 (NSE) or -0.41 (KGE) the observed mean would be the better guess. PBIAS is the
 error of the total; R1 and R10 are the errors of the mean of the highest 1 % and 10 % of flows; positive is too
-much.</p>
+much. NSE, KGE and PCC are left out where the observed flow is always the same.</p>
 <table><thead><tr>{heads}</tr></thead><tbody>
 {chr(10).join(lines)}
 </tbody></table>
 {shown}
 </body></html>
 """
+
+
+def _reason(scale: str, count: int) -> str:
+    """Why a line of the table has no score. Arguments: scale, of the line; count, values that are observed."""
+    share = f"{100 * gauges.LEAST_SHARE_OF_MONTH:.0f} %"
+    found = {"daily": "day is observed", "monthly": f"month is observed on {share} of its days"}[scale]
+    few = {"daily": "days are observed", "monthly": f"months are observed on {share} of their days"}[scale]
+    if count >= gauges.LEAST_COUNT:
+        return "the observed flow is always the same"
+    if count == 0:
+        return f"no {found}"
+    return f"only {count} {few if count > 1 else found}; a score needs {gauges.LEAST_COUNT}"
 
 
 def _save(figure, folder: pathlib.Path, stem: str) -> pathlib.PurePosixPath:

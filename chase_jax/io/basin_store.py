@@ -16,7 +16,7 @@ import pandas as pd
 
 from chase_jax.checks import InputError, require
 from chase_jax.constants import SECONDS_PER_DAY
-from chase_jax.io import store, tables
+from chase_jax.io import gauge_store, store, tables
 from chase_jax.signatures.attributes import Basins
 from chase_jax.variables import PREDICTORS
 
@@ -108,11 +108,13 @@ def _records(file: pathlib.Path, identifiers: list[str]) -> tuple[np.ndarray, np
         time = dataset["time"].values.astype("datetime64[D]")
         require(
             bool(np.all(np.diff(time) == np.timedelta64(1, "D"))),
-            f"{file}: coordinate time: must hold every day once, in order; write missing days as NaN.",
+            f"{file}: coordinate time: must hold every day once, in order, as daily means; write missing days as NaN.",
         )
         absent = [identifier for identifier in identifiers if identifier not in held]
         require(not absent, f"{file}: variable gauge_id: gauge {', '.join(absent[:5])} of the table is missing.")
         order = [held.index(identifier) for identifier in identifiers]
+        stored = np.asarray(array.transpose("gauge", "time").values, dtype=float)
+        gauge_store.require_marked(stored, "discharge", file, lambda index: f"gauge {held[index[0]]}, {time[index[1]]}")
         flow = store.canonical(array.transpose("gauge", "time"), "discharge", file)[order]
         found = store.find(dataset, "precipitation", file)
         rain = None

@@ -19,6 +19,7 @@ from chase_jax.io import store
 from chase_jax.variables import DOMAIN_OPTIONAL, DOMAIN_REQUIRED, VARIABLES
 
 GRID_MAPPING = "crs"
+ALIGNED = 0.01  # 1, of the width of a cell by which coordinates of one grid may differ
 METRES = ("m", "metre", "meter", "metres", "meters")
 
 
@@ -84,12 +85,23 @@ def require_same_grid(dataset: xr.Dataset, grid: Grid, path: pathlib.Path, what:
     """
     there = read_grid(dataset, path)
     require(
-        there.shape == grid.shape
-        and np.allclose(there.x, grid.x, atol=0.01 * grid.spacing[0])
-        and np.allclose(there.y, grid.y, atol=0.01 * grid.spacing[1]),
+        there.shape == grid.shape,
         f"{path}: coordinates x, y: the grid {there.shape} is not that of the domain {grid.shape}; "
         f"regrid the {what} onto the cells of the domain.",
     )
+    for name, own, wanted, width in zip("xy", (there.x, there.y), (grid.x, grid.y), grid.spacing, strict=True):
+        allowed = ALIGNED * width
+        off = float(np.abs(own - wanted).max())
+        require(
+            off <= allowed or np.abs(own[::-1] - wanted).max() > allowed,
+            f"{path}: coordinate {name}: runs the other way than that of the domain, from {own[0]:.10g} to "
+            f"{own[-1]:.10g} m; reverse the axis with all {what}.",
+        )
+        require(
+            off <= allowed,
+            f"{path}: coordinate {name}: is not that of the domain but up to {off:.10g} m off, of cells {width:.10g} m "
+            f"wide; regrid the {what} onto the cells of the domain.",
+        )
 
 
 def cells_of(array: xr.DataArray, name: str, grid: Grid, path: pathlib.Path, quantity: str | None = None) -> np.ndarray:

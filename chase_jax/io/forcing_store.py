@@ -177,7 +177,7 @@ _moved_day = jax.jit(elevation.moved)
 
 def open_forcing(
     path: str | os.PathLike[str], grid: Grid, surface_altitude: np.ndarray, start: str, end: str,
-    lapse_rate: float = LAPSE_RATE,
+    lapse_rate: float = LAPSE_RATE, start_key: str = "period.start",
 ) -> Reader:  # fmt: skip
     """Open the weather of a span of days for the cells of a grid; all but the values is checked here.
 
@@ -188,6 +188,7 @@ def open_forcing(
         start: First day, ISO.
         end: Last day, ISO.
         lapse_rate: Fall of temperature with altitude, K m-1; acts only if the file holds `surface_altitude`.
+        start_key: The configuration key of the first day, for messages.
 
     Raises:
         InputError: Names file, variable, date or place, and what is allowed.
@@ -197,7 +198,7 @@ def open_forcing(
     datasets = tuple(sorted((store.open_dataset(file) for file in files), key=lambda d: _first(d, name)))
     times = [_stamps(dataset, name) for dataset in datasets]
     starts = np.concatenate([[0], np.cumsum([len(t) for t in times])])
-    first_step, steps_per_day, dates = _span(np.concatenate(times), start, end, name)
+    first_step, steps_per_day, dates = _span(np.concatenate(times), start, end, name, start_key)
     sample = {key: store.require_variable(datasets[0], key, name) for key in FORCING_REQUIRED}
     optional = [
         key
@@ -262,12 +263,13 @@ def _stamps(dataset: xr.Dataset, path: pathlib.Path) -> np.ndarray:
     return stamps.astype("datetime64[s]")
 
 
-def _span(stamps: np.ndarray, start: str, end: str, path: pathlib.Path) -> tuple[int, int, np.ndarray]:
+def _span(stamps: np.ndarray, start: str, end: str, path: pathlib.Path, start_key: str) -> tuple[int, int, np.ndarray]:
     """First step, steps per day and dates of a span; every step must be there once."""
     first, last = np.datetime64(start, "D"), np.datetime64(end, "D")
     gaps = np.diff(stamps).astype(int)
     step = int(np.median(gaps)) if gaps.size else 86400
     whole = step >= 86400
+    require(step >= 0, f"{path}: coordinate time: runs backwards, by {-step} s a step; sort the file by time.")
     require(
         0 < step <= 86400 and 86400 % step == 0,
         f"{path}: coordinate time: the step is {step} s; allowed are a day or an even part of it; "
@@ -275,7 +277,7 @@ def _span(stamps: np.ndarray, start: str, end: str, path: pathlib.Path) -> tuple
     )
     stamps = stamps.astype("datetime64[D]").astype("datetime64[s]") if whole else stamps
     have = f"{stamps[0].astype('datetime64[D]')} to {stamps[-1].astype('datetime64[D]')}"
-    for key, day in (("period.start", first), ("period.end", last)):
+    for key, day in ((start_key, first), ("period.end", last)):
         require(
             stamps[0].astype("datetime64[D]") <= day <= stamps[-1].astype("datetime64[D]"),
             f"{path}: coordinate time: {key} {day} lies outside the file, which covers {have}; choose a day within it.",

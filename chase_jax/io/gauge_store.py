@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from chase_jax.io import store, tables
 
 COLUMNS = "gauge_id,x,y,area_km2,name"
 DISCHARGE, LEVEL = "discharge", "lake_level"
+CODES_OF_MISSING = (-999, -999.9, -999.99, -9999, -9999.9, -9999.99, -99999, -999999, -32767, -32768)
+SMALL_CODES_OF_MISSING = (-99, -99.9, -99.99)  # may be flows where others are negative as well, as under a tide
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +71,10 @@ def read_gauges(path: str | os.PathLike[str], grid: Grid) -> Gauges:
     x, y = (first, second) if projected else grid.transformer().transform(first, second)
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     area = _numbers(table, "area_km2", line, optional=True) * 1e6
+    for i in np.flatnonzero(area <= 0.0):
+        raise InputError(
+            f"{line[i]}: area_km2 is {area[i] / 1e6:g}; it must be above 0; correct it or leave it empty if unknown."
+        )
     cell = np.array([grid.cell_at(*point) for point in zip(x, y, strict=True)], dtype=np.int32)
     for i in np.flatnonzero(cell < 0):
         raise InputError(
@@ -140,8 +147,15 @@ def read_observations(
             "needed are (gauge, time) with a CF time in the standard calendar.",
         )
         identifiers = [i.decode() if isinstance(i, bytes) else str(i).strip() for i in dataset["gauge_id"].values]
+        stored = np.asarray(array.transpose("gauge", "time").values, dtype=float)
         values = store.canonical(array.transpose("gauge", "time"), name, file)
-        time = dataset["time"].values.astype("datetime64[D]")
+        stamps = dataset["time"].values
+        time = stamps.astype("datetime64[D]")
+    require(
+        np.unique(time).size == time.size or np.unique(stamps).size < stamps.size,
+        f"{file}: coordinate time: holds {stamps.size} values in {np.unique(time).size} days; needed are daily means; "
+        "average them over each day.",
+    )
     for label, axis in (("gauge_id", identifiers), ("time", list(time))):
         twice = next((a for a in axis if axis.count(a) > 1), None) if len(set(axis)) < len(axis) else None
         require(twice is None, f"{file}: coordinate {label}: {twice} is there twice; remove the duplicate.")
@@ -155,8 +169,40 @@ def read_observations(
     def place(index: tuple[int, ...]) -> str:
         return f"gauge {identifiers[index[0]]}, {time[index[1]]}"
 
+    require_marked(stored, name, file, place)
     store.check_values(np.nan_to_num(values, nan=0.0), name, file, place)
     found = xr.DataArray(values, dims=("gauge", "time"), coords={"gauge": identifiers, "time": time.astype("M8[ns]")})
     days = pd.date_range(start, end, freq="D")
     result = found.reindex(gauge=list(gauges.gauge_id), time=days)
     return result.assign_attrs(store.attributes(name))
+
+
+def require_marked(values: np.ndarray, name: str, path: pathlib.Path, place: Callable[[tuple[int, ...]], str]) -> None:
+    """Require missing values to be marked as such, not by a number that only stands for them.
+
+    Args:
+        values: (gauge, time) values as they stand in the file, NaN where missing.
+        name: The variable.
+        path: The file, for the message.
+        place: Turns the index of an element into words.
+
+    Raises:
+        InputError: Names file, variable, gauge, day and value.
+    """
+    coded = _is_one_of(values, CODES_OF_MISSING)
+    small = _is_one_of(values, SMALL_CODES_OF_MISSING)
+    flows_back = ((values < 0.0) & ~coded & ~small).any(axis=1, keepdims=True)
+    coded |= small & ~flows_back
+    if coded.any():
+        index = tuple(int(i) for i in np.unravel_index(int(np.argmax(coded)), coded.shape))
+        more = int(coded.sum()) - 1
+        also = f" (and at {more} more)" if more else ""
+        raise InputError(
+            f"{path}: variable {name}: is {values[index]:g} at {place(index)}{also}, which looks like a code of "
+            "missing values; mark missing values as NaN or by _FillValue."
+        )
+
+
+def _is_one_of(values: np.ndarray, codes: tuple[float, ...]) -> np.ndarray:
+    """Where values of any unit are one of some codes, to single precision."""
+    return np.any([np.isclose(values, code, rtol=1e-6, atol=0.0) for code in codes], axis=0)

@@ -15,8 +15,7 @@ import pyproj
 import xarray as xr
 
 from chase_jax.io import store
-
-CODE_TYPES = {"active": "i1", "lake_patch": "i1", "flow_direction": "i2", "vegetation_class": "i2", "lake_index": "i4"}
+from chase_jax.variables import VARIABLES
 
 
 def raster(fields: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray, crs: str) -> xr.Dataset:
@@ -31,7 +30,8 @@ def raster(fields: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray, crs: 
     data: dict[str, xr.DataArray] = {}
     for name, values in fields.items():
         dims = ("month", "y", "x") if np.ndim(values) == 3 else ("y", "x")
-        data[name] = xr.DataArray(np.asarray(values, CODE_TYPES.get(name, "f8")), dims=dims)
+        kind = (VARIABLES[name].integers if name in VARIABLES else "") or "f8"
+        data[name] = xr.DataArray(np.asarray(values, kind), dims=dims)
     dataset = _placed(xr.Dataset(data), x, y, crs)
     if any(array.ndim == 3 for array in data.values()):
         month = ("month", np.arange(1, 13), {"long_name": "calendar month", "units": "1"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 
 import numpy as np
 
@@ -47,8 +48,22 @@ def read_maps(
             store.check_values(held, name, file, lambda index: grid.place(int(index[-1])))
             found[name] = values
             if name == "baseflow_index" and INTERVAL in array.attrs:
-                interval = int(array.attrs[INTERVAL])
+                interval = _whole(array.attrs[INTERVAL], file)
     return found, interval
+
+
+def _whole(given: object, file: pathlib.Path) -> int:
+    """The attribute `interval_days` of baseflow_index as a number, days."""
+    try:
+        number = float(str(given))
+    except ValueError:
+        number = np.nan
+    require(
+        number == np.round(number),
+        f"{file}: variable baseflow_index: the attribute {INTERVAL} is '{given}'; it must be a whole number of days, "
+        "odd, 3 to 11; correct it.",
+    )
+    return int(number)
 
 
 def read_quantiles(

@@ -10,7 +10,7 @@ import xarray as xr
 from chase_jax.domain.grid import Grid
 from chase_jax.io import store
 from chase_jax.io.calendar import DAY
-from chase_jax.io.domain_store import frame, map_of
+from chase_jax.io.domain_store import GRID_MAPPING, frame, map_of
 from chase_jax.io.gauge_store import Gauges
 
 EPOCH = "days since 1900-01-01"
@@ -44,7 +44,8 @@ def gauge_series(gauges: Gauges, upstream_area: np.ndarray, grid: Grid, dates: n
         discharge: (time, gauge) daily means, m3 s-1.
     """
     dataset = xr.Dataset({"discharge": (("gauge", "time"), np.asarray(discharge, dtype=float).T)})
-    dataset["discharge"].attrs = {"cell_methods": "time: mean"}
+    dataset["discharge"].attrs = {"cell_methods": "time: mean", "grid_mapping": GRID_MAPPING}
+    dataset[GRID_MAPPING] = xr.DataArray(np.int32(0), attrs=grid.projection)
     longitude, latitude = grid.transformer(inverse=True).transform(gauges.x, gauges.y)
     metres = {"units": "m"}
     return with_time(dataset, dates, dates + DAY).assign_coords(
@@ -93,7 +94,7 @@ def maps(
     for name, value in values.items():
         dataset[name] = xr.concat([map_of(grid, v) for v in value], dim="time")
         dataset[name] = dataset[name].astype(np.float32)
-        dataset[name].attrs = {"cell_methods": "time: mean", "grid_mapping": "crs"}
+        dataset[name].attrs = {"cell_methods": "time: mean", "grid_mapping": GRID_MAPPING}
     if "layer" in dataset.dims:
         bottom = np.cumsum(thickness)
         attrs = {"standard_name": "depth", "units": "m", "positive": "down", "axis": "Z"}

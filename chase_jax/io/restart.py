@@ -20,6 +20,7 @@ from chase_jax.io import store
 
 Tree = TypeVar("Tree")
 FORMAT = "chase_jax restart 1"
+NO_RESTART = "{file}: is not a restart file of this version; give a file of the folder restart of a run."
 
 
 def _leaves(tree: Any) -> tuple[dict[str, Any], Any]:
@@ -72,7 +73,7 @@ def read_restart(path: str | os.PathLike[str], like: Tree, partly: bool = False)
     try:
         with netCDF4.Dataset(file, "r") as stored:
             stored.set_auto_maskandscale(False)
-            require(getattr(stored, "format", "") == FORMAT, f"{file}: is not a restart file of this version.")
+            require(getattr(stored, "format", "") == FORMAT, NO_RESTART.format(file=file))
             facts = json.loads(stored.facts)
             found = {
                 name: np.array(variable[...]).reshape(json.loads(variable.getncattr("array_shape")))
@@ -82,7 +83,7 @@ def read_restart(path: str | os.PathLike[str], like: Tree, partly: bool = False)
         if isinstance(error, InputError):
             raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{file}: the restart cannot be read ({reason}); use an older one.") from None
+        raise InputError(f"{file}: the restart cannot be read ({reason}); use another one.") from None
     lost = sorted(expected.keys() - found.keys())
     new = [] if partly else sorted(found.keys() - expected.keys())
     require(
@@ -98,3 +99,20 @@ def read_restart(path: str | os.PathLike[str], like: Tree, partly: bool = False)
         )
     leaves = [jax.numpy.asarray(found[name].astype(np.asarray(leaf).dtype)) for name, leaf in expected.items()]
     return jax.tree_util.tree_unflatten(structure, leaves), facts
+
+
+def read_initial(path: str | os.PathLike[str], state: Tree) -> Tree:
+    """Read the state that a run of the same domain ended with.
+
+    Args:
+        path: What the key `initial.path` holds.
+        state: A state of the domain; its values do not matter.
+
+    Raises:
+        InputError: If the file is none, is damaged, or belongs to another domain or configuration.
+    """
+    file = store.local_path(path, "initial.path")
+    try:
+        return read_restart(file, {"state": state}, partly=True)[0]["state"]
+    except InputError as error:
+        raise InputError(f"initial.path: {error}") from None

@@ -22,6 +22,8 @@ from chase_jax.variables import VARIABLES, Variable
 
 CONVENTIONS = "CF-1.11"
 CODES = ("active", "flow_direction", "vegetation_class", "lake_index", "lake_patch")  # flags: CF asks no unit of them
+OLDER_NAMES = {"runoff_depth": "runoff_amount"}  # standard names that files written before may bear
+NO_CODE = -1  # stands in files of codes where there is none
 
 
 def local_path(path: str | os.PathLike[str], key: str) -> pathlib.Path:
@@ -79,10 +81,11 @@ def find(dataset: xr.Dataset, name: str, path: pathlib.Path) -> xr.DataArray | N
     variable = VARIABLES[name]
     array = dataset.get(name)
     if array is None and variable.standard_name and not name.endswith(("_min", "_max")):
+        accepted = {variable.standard_name, OLDER_NAMES.get(name, variable.standard_name)}
         bearers = [
             key
             for key, other in dataset.data_vars.items()
-            if other.attrs.get("standard_name") == variable.standard_name and str(key) not in VARIABLES
+            if other.attrs.get("standard_name") in accepted and str(key) not in VARIABLES
         ]
         array = dataset[bearers[0]] if len(bearers) == 1 else None
     if array is None:
@@ -98,8 +101,9 @@ def find(dataset: xr.Dataset, name: str, path: pathlib.Path) -> xr.DataArray | N
 
 
 def _same_quantity(declared: str, variable: Variable) -> bool:
-    """Soil texture by volume and by mass are taken for one another; all else must agree."""
-    return declared == variable.standard_name or declared.replace("volume_", "mass_") == variable.standard_name
+    """Soil texture by volume and by mass are taken for one another, and older names are known; all else must agree."""
+    by_mass = declared.replace("volume_", "mass_")
+    return variable.standard_name in (declared, by_mass) or OLDER_NAMES.get(variable.name) == declared
 
 
 def require_variable(dataset: xr.Dataset, name: str, path: pathlib.Path) -> xr.DataArray:
@@ -206,17 +210,41 @@ def attributes(name: str) -> dict[str, str]:
         found["standard_name"] = variable.standard_name
     if variable.description:
         found["comment"] = variable.description
+    if variable.cell_methods:
+        found["cell_methods"] = variable.cell_methods
     return found
 
 
+def _stored_as(array: xr.Variable, variable: Variable) -> np.dtype:
+    """The type that a file holds an array in: codes as whole numbers, where all are codes of the table or missing."""
+    if array.dtype.kind != "f" or not variable.codes:
+        return array.dtype
+    known = [code for code, _ in variable.codes]
+    values = array.values
+    return np.dtype(variable.integers) if (np.isnan(values) | np.isin(values, known)).all() else array.dtype
+
+
+def _flags(variable: Variable, kind: np.dtype) -> dict[str, object]:
+    """The CF attributes that tell what codes mean; `flag_values` have the type that the file holds the codes in."""
+    if not variable.codes:
+        return {}
+    values, words = zip(*variable.codes, strict=True)
+    return {"flag_values": np.array(values, "i1" if kind.kind == "b" else kind), "flag_meanings": " ".join(words)}
+
+
 def described(dataset: xr.Dataset, title: str) -> xr.Dataset:
-    """The dataset with the attributes of the table and of the conventions added; its own attributes win."""
+    """The dataset with the attributes of the table and of the conventions added; its own win but for codes."""
     result = dataset.copy()
     for name in result.variables:
         clock = {key: v for key, v in result[name].encoding.items() if key in ("units", "calendar", "dtype")}
+        clock["_FillValue"] = None  # CF lets no coordinate be missing; without a word one would be added
         result[name].encoding = clock if result[name].dtype.kind == "M" else {}
         if name in VARIABLES:
-            result[name].attrs = {**attributes(str(name)), **result[name].attrs}
+            variable = VARIABLES[str(name)]
+            kind = _stored_as(result[name].variable, variable)
+            if kind != result[name].dtype:
+                result[name].encoding = {"dtype": kind, "_FillValue": kind.type(NO_CODE)}
+            result[name].attrs = {**attributes(str(name)), **result[name].attrs, **_flags(variable, kind)}
     result.attrs = {"Conventions": CONVENTIONS, "title": title, "source": "chase_jax", **result.attrs}
     return result
 

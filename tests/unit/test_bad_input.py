@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import small_case
 import xarray as xr
 
 from chase_jax import build, cli, config, workflows
 from chase_jax.checks import InputError
-from chase_jax.io import inputs, parameter_store, store
+from chase_jax.io import inputs, map_store, parameter_store, restart, store
 
 
 @pytest.fixture(autouse=True)
@@ -124,6 +125,30 @@ def test_domain_with_soil_of_more_than_all(tmp_path, capsys):
     assert "sand_fraction + clay_fraction" in refused(capsys, tmp_path, small_case.write(tmp_path, domain=data))
 
 
+@pytest.mark.parametrize("slip", [1e-6, 1e4])
+def test_domain_with_areas_in_another_unit(slip, tmp_path, capsys):
+    data = small_case.domain_dataset()
+    data["cell_area"] = data["cell_area"] * slip
+    line = refused(capsys, tmp_path, small_case.write(tmp_path, domain=data))
+    assert (
+        f"`cell_area` must be about 1e+06 m2, the square of the spacing of x and y in m, but is {1e6 * slip:g}" in line
+    )
+    data["cell_area"][0, 0] = 1e6  # constructed, if not all are off
+    workflows.check(settings(small_case.write(tmp_path, domain=data)))
+
+
+def test_domain_with_most_beds_above_the_land(tmp_path, capsys):
+    data = small_case.domain_dataset()
+    bed = data["surface_altitude"].values - 2.0
+    bed.flat[:8] += 50.0
+    data["channel_bed_altitude"] = (("y", "x"), bed, {"grid_mapping": "crs"})
+    workflows.check(settings(small_case.write(tmp_path, domain=data)))
+    bed.flat[8] += 50.0
+    line = refused(capsys, tmp_path, small_case.write(tmp_path, domain=data))
+    assert "`channel_bed_altitude` must be below surface_altitude, in m above the same datum, but is" in line
+    assert "9 value(s) in all" in line
+
+
 @pytest.mark.parametrize("text", [b"", b"not a netCDF file", b"\x89HDF\r\n\x1a\n" + bytes(100)])
 def test_file_that_is_no_netcdf(text, tmp_path, capsys):
     words = small_case.write(tmp_path)
@@ -199,6 +224,7 @@ def test_forcing_value_outside_the_domain_or_the_period_does_not_matter(tmp_path
         ([*range(20), 19, *range(20, 70)], "1990-01-20T00:00:00 comes after 1990-01-20T00:00:00"),
         ([*range(20), 21, 20, *range(22, 70)], "1990-01-21T00:00:00 comes after 1990-01-22T00:00:00"),
         ([*range(10, 70)], "period.start 1990-01-05 lies outside the file, which covers 1990-01-11 to 1990-03-11"),
+        ([*range(70)][::-1], "runs backwards, by 86400 s a step; sort the file by time"),
         ([*range(60)], "period.end 1990-03-10 lies outside the file, which covers 1990-01-01 to 1990-03-01"),
     ],
 )
@@ -207,6 +233,12 @@ def test_forcing_with_days_amiss(days, told, tmp_path, capsys):
     line = refused(capsys, tmp_path, small_case.write(tmp_path, forcing=data))
     assert "forcing.nc: coordinate time" in line
     assert told in line
+
+
+def test_a_run_in_before_the_forcing(tmp_path, capsys):
+    words = [*small_case.write(tmp_path), "period.warmup_start=1985-01-01"]
+    told = "period.warmup_start 1985-01-01 lies outside the file, which covers 1990-01-01 to 1990-03-11"
+    assert told in refused(capsys, tmp_path, words)
 
 
 @pytest.mark.parametrize("calendar", ["noleap", "360_day"])
@@ -252,6 +284,10 @@ def test_forcing_without_a_variable(tmp_path, capsys):
         ("name,area\nx,1\n", "line 1: the columns are name, area; needed are gauge_id,x,y"),
         ("gauge_id,x,y,area_km2,name\n", "holds no gauge"),
         ("", "cannot be read as a table"),
+        ("gauge_id,x,y,area_km2,name\na,500,500,1,Moselle, Perl\n", "line 2 has 6 fields, the header 5; put quotes"),
+        ("gauge_id,x,y,area_km2,name\na,500,500,1,A\nb,500,500,1,B, C\n", "line 3 has 6 fields, the header 5"),
+        ("gauge_id;x;y;area_km2;name\na;500;500;1;A\n", "line 1: the columns are separated by semicolons"),
+        ("gauge_id,x,y,area_km2,name\na,500,500,0,A\n", "line 2: area_km2 is 0; it must be above 0"),
     ],
 )
 def test_gauges(text, told, tmp_path, capsys):
@@ -260,6 +296,61 @@ def test_gauges(text, told, tmp_path, capsys):
     line = refused(capsys, tmp_path, words)
     assert "gauges.csv" in line
     assert told in line
+
+
+def test_a_comma_in_quotes_and_a_short_line_are_read(tmp_path):
+    words = small_case.write(tmp_path)
+    (tmp_path / "gauges.csv").write_text(
+        '\ufeffgauge_id,x,y,area_km2,name\n01,3500,500,16,"Moselle, Perl"\n02,500,500\n'
+    )
+    given = build.inputs(settings(words), tmp_path)
+    assert given.gauges.name == ("Moselle, Perl", "")
+    assert np.isnan(given.gauges.area[1])
+
+
+def observed(folder, values):
+    """Write daily discharge of the gauge of the small case."""
+    time = pd.date_range(small_case.FIRST, periods=len(values))
+    data = inputs.observations(["01"], time, np.asarray(values, float)[None])
+    store.write_dataset(data, folder / "observations.nc", "A test")
+
+
+@pytest.mark.parametrize("code", [-9999.0, -999.0, -99.99, np.float32(-99.99), -99.0, -999999.0, -32768.0])
+def test_observations_with_a_code_for_missing(code, tmp_path, capsys):
+    words = small_case.write(tmp_path)
+    observed(tmp_path, [1.0] * 9 + [code] * 2 + [1.0] * 59)
+    line = refused(capsys, tmp_path, words)
+    assert f"variable discharge: is {code:g} at gauge 01, 1990-01-10 (and at 1 more)" in line
+    assert "mark missing values as NaN or by _FillValue" in line
+
+
+def test_observations_that_flow_back_are_accepted(tmp_path, capsys):
+    words = small_case.write(tmp_path)
+    observed(tmp_path, [-120.5, -99.0, 130.0] + [-998.0] * 67)
+    workflows.check(settings(words))
+    observed(tmp_path, [-120.5, -9999.0, 130.0] + [-998.0] * 67)
+    assert "is -9999 at gauge 01, 1990-01-02" in refused(capsys, tmp_path, words)
+
+
+def test_nothing_observed_in_the_period_of_an_evaluation(tmp_path, capsys):
+    words = small_case.write(tmp_path)
+    assert cli.main(["simulate", *words]) == 0
+    observed(tmp_path, [np.nan] * small_case.DAYS)
+    before = set(tmp_path.rglob("*"))
+    capsys.readouterr()
+    assert cli.main(["evaluate", *words]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "observations.nc: holds no value at any gauge of the run from 1990-01-05 to 1990-03-10" in told
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_observations_of_every_hour(tmp_path, capsys):
+    words = small_case.write(tmp_path)
+    data = inputs.observations(["01"], pd.date_range(small_case.FIRST, periods=96, freq="h"), np.ones((1, 96)))
+    data["time"].encoding["units"] = "hours since 1990-01-01"
+    store.write_dataset(data, tmp_path / "observations.nc", "A test")
+    assert "holds 96 values in 4 days; needed are daily means" in refused(capsys, tmp_path, words)
 
 
 def test_observations_of_other_gauges(tmp_path, capsys):
@@ -306,6 +397,53 @@ def test_parameters_out_of_range(tmp_path, capsys):
     assert "parameters.dcor is 1.5; allowed are 0 to 1 for D5" in refused(
         capsys, tmp_path, [*words, "parameters.dcor=1.5"]
     )
+
+
+@pytest.mark.parametrize(
+    ("turn", "told"),
+    [
+        (lambda data: data.assign_coords(x=("x", data.x.values + 400.0, data.x.attrs)), "is not that of the domain but "
+         "up to 400 m off, of cells 1000 m wide; regrid the parameters"),
+        (lambda data: data.isel(y=slice(None, None, -1)), "coordinate y: runs the other way than that of the domain, "
+         "from 500 to 3500 m; reverse the axis with all parameters"),
+    ],
+)  # fmt: skip
+def test_parameters_on_another_grid_of_the_same_shape(turn, told, tmp_path, capsys):
+    words = small_case.write(tmp_path)
+    grid = build.domain_store.open_domain(tmp_path / "domain.nc").grid
+    parameter_store.write_parameters(tmp_path / "p.nc", {"dcor": np.zeros(16)}, grid, "D5")
+    with xr.open_dataset(tmp_path / "p.nc") as stored:
+        data = turn(stored.load())
+    data.to_netcdf(tmp_path / "p.nc")
+    assert told in refused(capsys, tmp_path, [*words, f"parameters.path={tmp_path}/p.nc"])
+
+
+@pytest.mark.parametrize("interval", ["eleven", 4.5])
+def test_maps_with_an_interval_that_is_no_number_of_days(interval, tmp_path):
+    small_case.write(tmp_path)
+    grid = build.domain_store.open_domain(tmp_path / "domain.nc").grid
+    data = build.domain_store.frame(grid)
+    data["baseflow_index"] = build.domain_store.map_of(grid, np.full(16, 0.5)).assign_attrs(interval_days=interval)
+    store.write_dataset(data, tmp_path / "maps.nc", "A test")
+    with pytest.raises(InputError, match=f"maps.nc: variable baseflow_index: .* interval_days is '{interval}'"):
+        map_store.read_maps(tmp_path / "maps.nc", grid, ("baseflow_index",))
+
+
+def test_initial_state_that_is_none_of_this_domain(tmp_path, capsys):
+    words = small_case.write(tmp_path)
+    file = tmp_path / "start.nc"
+    words.append(f"initial.path={file}")
+    state = {"water": np.zeros(16), "day": np.array(0)}
+    restart.write_restart(file, {"state": state}, {})
+    workflows.check(settings(words))
+    restart.write_restart(file, {"state": state | {"water": np.zeros(9)}}, {})
+    line = refused(capsys, tmp_path, words)
+    assert f"initial.path: {file}: variable state.water: has the shape (9,), but this domain needs (16,)" in line
+    file.write_bytes((tmp_path / "domain.nc").read_bytes())
+    line = refused(capsys, tmp_path, words)
+    assert f"initial.path: {file}: is not a restart file of this version; give a file of the folder restart" in line
+    file.write_text("no file of numbers")
+    assert f"initial.path: {file}: the restart cannot be read" in refused(capsys, tmp_path, words)
 
 
 def test_output_that_cannot_be_written(tmp_path, capsys):

@@ -118,7 +118,7 @@ def test_noise_has_the_spectrum_asked_for():
 def test_a_domain_larger_than_the_climate_is_refused(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("CHASE_DATA", raising=False)
     assert prepare(tmp_path, "china_like.cells=1000000", "china_like.resolution=20000") == 2
-    assert "must fit the climatology" in capsys.readouterr().err
+    assert "china_like.cells is 1000000; the climatology has" in capsys.readouterr().err
 
 
 def test_climate_at_places():

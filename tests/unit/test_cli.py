@@ -10,6 +10,7 @@ import pytest
 import small_case
 
 from chase_jax import cli, config
+from chase_jax.variables import CALIBRATED, VARIABLES
 
 
 def refused(capsys, *words) -> str:
@@ -47,6 +48,16 @@ def test_overview_names_the_verbs(capsys):
         (("check", "+extra=1"), "unknown key extra"),
         (("check", "solvers.reach=jacoby"), "did you mean jacobi?; allowed are jacobi, tree"),
         (("check", "schedule.land_substeps=many"), "schedule.land_substeps: Value 'many'"),
+        (("check", "schedule.land_substeps=many"), "write a whole number, such as schedule.land_substeps=8"),
+        (("check", "output.grids=runoff"), "write a list, output.grids=[runoff]"),
+        (("check", "output.grids=null"), "write a list, or output.grids=[]"),
+        (("check", "domain=3"), "a group takes the name of a file"),
+        (("calibrate", "fit.weights=[a]"), "fit.weights[0]: Value 'a' of type 'str' could not be converted"),
+        (("simulate", "output.directory="), "output.directory is empty; name a folder"),
+        (("check", "forcing.lapse_rate=6.5"), "forcing.lapse_rate is 6.5; allowed are 0 to 0.02 K m-1"),
+        (("check", "forcing.lapse_rate=-0.1"), "forcing.lapse_rate is -0.1; it must be at least 0 K m-1"),
+        (("check", "parameters.manning_roughness=35"), "manning_roughness is 35.0; allowed are 0.001 to 2 s m-1/3"),
+        (("check", "parameters.baseflow_factor=1e9"), "baseflow_factor is 1000000000.0; allowed are 1e-06 to 10000"),
         (("check", "schedule.land_substeps=0"), "schedule.land_substeps is 0; it must be at least 1"),
         (("check", "parameters.bypass_fraction=1.2"), "parameters.bypass_fraction is 1.2; allowed are 0 to 1"),
         (("check", "resume=perhaps"), "resume: Value 'perhaps'"),
@@ -62,6 +73,7 @@ def test_overview_names_the_verbs(capsys):
             "allowed are appenzell, camels_catchments, china, china_like, moselle, nam_co, otta, region, rhine_1990",
         ),
         (("prepare", "recipe=china_like", "china_like.cells=10"), "china_like.cells is 10; it must be at least 400"),
+        (("prepare", "recipe=moselle", "corrections.path=nowhere.csv", "data.root=."), "corrections.path: nowhere.csv"),
         (("prepare", "recipe=china_like", "china_like.cell=900"), "did you mean china_like.cells?"),
         (("simulate", "china_like.cells=900"), "unknown key china_like.cells"),
         (("check", "scope=map"), "scope is 'map'; allowed are all, domain"),
@@ -77,6 +89,13 @@ def test_overview_names_the_verbs(capsys):
 )
 def test_wrong_words_are_refused_in_one_line(words, told, capsys):
     assert told in refused(capsys, *words)
+
+
+@pytest.mark.parametrize("name", [name for name in CALIBRATED if name != "dcor"])  # whose range depends on its form
+def test_one_value_obeys_the_range_of_its_map(name, capsys):
+    variable = VARIABLES[name]
+    for value in (2.0 * variable.valid_max, variable.valid_min - 1.0):
+        assert f"parameters.{name} is {value}" in refused(capsys, "check", f"parameters.{name}={value}")
 
 
 @pytest.mark.parametrize(

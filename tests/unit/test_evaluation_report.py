@@ -130,6 +130,99 @@ def test_precipitation_hangs_above_the_flow_on_the_same_days(tmp_path):
     assert len(dry.axes) == len(figure.axes) - 1
 
 
+def _curves(ax):
+    """Values (x, y) of every line of a panel that has any finite one."""
+    lines = [(np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)) for line in ax.lines]
+    return [pair for pair in lines if np.isfinite(pair[1]).any()]
+
+
+def _notes(ax):
+    return [artist.txt.get_text() for artist in ax.artists]
+
+
+def test_simulated_flow_below_all_observed_is_drawn_where_it_is():
+    time = TIME.values[:100].astype("datetime64[D]")
+    observed, simulated = np.linspace(5.0, 50.0, 100), np.linspace(0.1, 4.0, 100)
+    figure = figures.hydrograph(time, simulated, observed, "A", {})
+    duration, _, scatter = figure.axes[1:]
+    np.testing.assert_allclose(_curves(duration)[1][1], simulated[::-1])
+    np.testing.assert_allclose(_curves(scatter)[0], (observed, simulated))
+    for ax, letter in ((duration, "y"), (scatter, "y"), (scatter, "x")):
+        low, high = getattr(ax, f"get_{letter}lim")()
+        assert low <= 0.1
+        assert high >= 4.0
+    assert _notes(duration) == _notes(scatter) == []
+
+
+def test_flow_too_small_for_a_logarithmic_axis_is_marked():
+    time = TIME.values[:100].astype("datetime64[D]")
+    observed = np.linspace(5.0, 50.0, 100)
+    simulated = np.where(np.arange(100) < 30, 0.0, observed)
+    simulated[50] = 1e-9
+    figure = figures.hydrograph(time, simulated, observed, "A", {})
+    duration, _, scatter = figure.axes[1:]
+    least = 50.0 * figures.LEAST_FLOW_SHARE
+    np.testing.assert_allclose(_curves(duration)[2][1], np.full(31, least))
+    assert _notes(duration) == ["dotted: below 0.005"]
+    inside, low = _curves(scatter)[:2]
+    assert (inside[0].size, low[0].size) == (69, 31)
+    np.testing.assert_allclose(low[1], least)
+    assert _notes(scatter) == ["open: below 0.005"]
+
+
+def test_flow_that_runs_backward_is_inside_the_panels():
+    time = TIME.values[:200].astype("datetime64[D]")
+    for observed, simulated in ((-3.0, 1.0), (1.0, -3.0)):
+        figure = figures.hydrograph(time, np.full(200, simulated), np.full(200, observed), "A", {})
+        flow, _, season = figure.axes[:3]
+        assert flow.get_ylim()[0] <= -3.0
+        assert season.get_ylim()[0] <= -3.0
+
+
+def test_labels_and_legends_are_clear_of_what_is_drawn():
+    time = TIME.values[:365].astype("datetime64[D]")
+    level = 700.0 + np.linspace(0.0, 1.0, 365)
+    figure = figures.lake_level(time, level, level + 0.1, "A lake")
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    assert ax.get_legend().get_window_extent().y0 >= ax.get_window_extent().y1
+    rain = np.where(np.arange(365) < 31, 9.0, 1.0)
+    figure = figures.hydrograph(time, level - 699.0, level - 699.0, "A", {}, rain)
+    figure.draw_without_rendering()
+    top, flow = figure.axes[:2]
+    (label,) = top.texts
+    assert "monthly mean" in label.get_text()
+    assert label.get_window_extent().y1 < top.transData.transform((0.0, 9.0))[1]
+    assert label.get_window_extent().y0 >= top.get_window_extent().y0
+    assert flow.get_legend().get_window_extent().y0 > flow.transData.transform((0.0, 2.0))[1]
+
+
+def test_scores_below_the_range_of_colors_are_marked_in_its_bar(domain):
+    place = np.array([500.0, 1500.0])
+    figure = figures.network_map(domain, place, place[::-1], ["A", "B"], np.array([-3.0, 0.5]))
+    bars = {ax.get_ylabel(): ax._colorbar for ax in figure.axes if hasattr(ax, "_colorbar")}
+    assert bars["daily KGE"].extend == "min"
+
+
+def test_lines_without_a_score_say_why(pair):
+    run, seen = pair
+    part = {"time": slice(10, 24)}
+    table = report.score_table(run.isel(part), seen.isel(part))
+    text = report.page("run", TIME.values[[10, 23]].astype("datetime64[D]"), table, [])
+    assert text.count("no month is observed on 80 % of its days") == 3
+    assert text.count("no day is observed") == 1
+    table = report.score_table(run, seen)
+    text = report.page("run", TIME.values.astype("datetime64[D]"), table, [])
+    assert text.count("no month is observed on 80 % of its days") == 1
+    part = {"time": slice(0, 90)}
+    text = report.page("run", TIME.values[:90], report.score_table(run.isel(part), seen.isel(part)), [])
+    assert "only 3 months are observed on 80 % of their days; a score needs 10" in text
+    assert "only 1 month is observed on 80 % of its days; a score needs 10" in text
+    dry = seen.isel(gauge=[0]) * 0.0
+    text = report.page("run", TIME.values, report.score_table(run.isel(gauge=[0]), dry), [])
+    assert "the observed flow is always the same" in text
+
+
 def test_a_missing_matplotlib_is_one_clear_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(InputError, match=r"Figures need matplotlib; install it with: pip install"):

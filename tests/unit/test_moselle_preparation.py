@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from chase_jax import config
+from chase_jax import cli, config
 from chase_jax.checks import InputError
 from chase_jax.io import domain_store, forcing_store, gauge_store
 from data_prep import hydrography, landcover, moselle, rasters, weather
@@ -28,6 +28,16 @@ def test_the_experiment_reads_what_the_recipe_writes(paths):
 def test_missing_raw_data_are_named(tmp_path):
     with pytest.raises(InputError, match=r"data\.root"):
         moselle.prepare(tmp_path, tmp_path / "out")
+
+
+def test_a_width_that_does_not_fit_is_refused_before_the_work(tmp_path, capsys):
+    (tmp_path / "moselle").mkdir()
+    words = ["recipe=moselle", "moselle.resolution=7000", f"data.root={tmp_path}", f"output.directory={tmp_path}/out"]
+    assert cli.main(["prepare", *words]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "moselle.resolution is 7000 m; allowed are 500, 1000, 1500, 2000, 3000, 4000, 6000, 8000, 12000" in told
+    assert not (tmp_path / "out").exists()
 
 
 def test_domain_has_the_area_of_the_gauge_and_one_outlet(paths):

@@ -91,6 +91,7 @@ def test_hillsides_are_no_longer_than_those_of_cells_of_a_kilometre(size, length
     given = [np.full((1, 1), value) for value in (300.0, 305.0, 0.2, length)]
     land = relief.of_cells(coarse, *given, size)
     np.testing.assert_allclose(land.surface, 300.0 + 0.2 * distance)
+    assert f"in 100.0% of the cells, by {0.2 * distance - 5.0:.1f} m" in land.report
     higher = relief.of_cells(coarse, given[0], given[1] + 500.0, *given[2:], size)
     np.testing.assert_allclose(higher.surface, 805.0)  # the mean, where that is higher
 

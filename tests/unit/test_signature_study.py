@@ -186,6 +186,22 @@ def test_wrong_parts_and_regressors_are_refused(given, tmp_path, capsys, word, t
     assert not (tmp_path / "out").exists()
 
 
+def test_a_code_for_missing_records_is_refused(tmp_path, capsys):
+    flow = basin_case.basins().flow.copy()
+    flow[3, 5:8] = np.nan
+    words = basin_case.write(tmp_path, dataclasses.replace(basin_case.basins(), flow=flow))
+    file = tmp_path / "records.nc"
+    with xr.open_dataset(file) as stored:
+        plain = stored.load()
+    plain["discharge"] = plain["discharge"].fillna(-9999.0)
+    store.write_dataset(plain, file, "A test")
+    assert study(*words, f"output.directory={tmp_path / 'out'}") == 2
+    told = capsys.readouterr().err
+    assert "records.nc: variable discharge: is -9999 at gauge g03" in told
+    assert "(and at 2 more)" in told
+    assert not (tmp_path / "out").exists()
+
+
 def test_units_of_records_are_converted_and_a_missing_unit_is_refused(tmp_path, capsys, given):
     words = basin_case.write(tmp_path)
     file = tmp_path / "records.nc"

@@ -95,6 +95,78 @@ def test_variable_is_found_by_its_standard_name_and_converted(tmp_path):
     assert store.canonical(found, "precipitation", tmp_path)[0, 0, 0] == pytest.approx(2e-5)
 
 
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_codes_are_whole_numbers_with_flags_of_their_type(tmp_path, suffix):
+    status = xr.DataArray([[0.0, 6.0], [3.0, np.nan]], dims=("y", "x"))
+    data = xr.Dataset(
+        {"calibration_status": status, "flow_direction": (("y", "x"), np.array([[1, 255], [0, 4]], "i2"))}
+    )
+    store.write_dataset(data, tmp_path / f"a{suffix}", "A test")
+    options = {"engine": "zarr", "consolidated": False} if suffix == ".zarr" else {}
+    with xr.open_dataset(tmp_path / f"a{suffix}", **options, mask_and_scale=False) as raw:
+        for name, code, word, kind in (
+            ("calibration_status", 5, "both_out_of_reach", "i1"),
+            ("flow_direction", 128, "northeast", "i2"),
+        ):
+            attrs = raw[name].attrs
+            assert raw[name].dtype == kind
+            meanings = dict(zip(np.asarray(attrs["flag_values"]), attrs["flag_meanings"].split(), strict=True))
+            assert meanings[code] == word
+            if suffix == ".nc":
+                assert attrs["flag_values"].dtype == kind
+    with store.open_dataset(tmp_path / f"a{suffix}") as back:
+        np.testing.assert_array_equal(back["calibration_status"], status)
+        np.testing.assert_array_equal(back["flow_direction"], data["flow_direction"])
+
+
+def test_what_is_no_code_is_written_as_it_is(tmp_path):
+    data = xr.Dataset({"calibration_status": ("x", [0.5, np.nan])})
+    store.write_dataset(data, tmp_path / "a.nc", "A test")
+    with store.open_dataset(tmp_path / "a.nc") as back:
+        np.testing.assert_array_equal(back["calibration_status"], [0.5, np.nan])
+
+
+@pytest.mark.parametrize("name", ["runoff_depth", "depth"])
+@pytest.mark.parametrize("standard", ["runoff_flux", "runoff_amount"])
+def test_runoff_depth_is_read_by_its_older_standard_name_too(tmp_path, name, standard):
+    data = xr.Dataset({name: ("x", [1.0], {"standard_name": standard, "units": "mm/day"})})
+    found = store.require_variable(data, "runoff_depth", tmp_path)
+    assert store.canonical(found, "runoff_depth", tmp_path) == pytest.approx(365.25)
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_weather_tells_how_it_was_taken_and_no_time_is_missing(tmp_path, suffix):
+    data = small_case.forcing_dataset()
+    extremes = {f"air_temperature_{end}": data["air_temperature"].copy() for end in ("min", "max")}
+    store.write_dataset(data.assign(extremes), tmp_path / f"f{suffix}", "A test")
+    options = {"engine": "zarr", "consolidated": False} if suffix == ".zarr" else {}
+    with xr.open_dataset(tmp_path / f"f{suffix}", **options, decode_cf=False) as raw:
+        methods = {name: raw[name].attrs.get("cell_methods") for name in (*small_case.WEATHER, *extremes)}
+        assert methods.pop("air_temperature_min") == "time: minimum"
+        assert methods.pop("air_temperature_max") == "time: maximum"
+        assert set(methods.values()) == {"time: mean"}
+        assert all("_FillValue" not in raw[name].attrs for name in ("time", "time_bnds"))
+
+
+def test_series_at_gauges_name_their_projection(tmp_path, grid):
+    gauges = gauge_store.read_gauges(tmp_path / "gauges.csv", grid)
+    days = np.arange("1990-01-01", "1990-01-04", dtype="M8[D]")
+    pieces = [
+        output.gauge_series(gauges, np.ones(16), grid, part, np.ones((part.size, 1))) for part in (days[:2], days[2:])
+    ]
+    for number, piece in enumerate(pieces):
+        store.write_dataset(piece, tmp_path / f"{number}.nc", "Piece")
+    joined = output.join([output.read_piece(tmp_path / f"{number}.nc") for number in range(2)])
+    store.write_dataset(joined, tmp_path / "gauges.nc", "Discharge")
+    with xr.open_dataset(tmp_path / "gauges.nc", decode_cf=False) as raw:
+        assert raw.sizes["time"] == 3
+        assert raw["discharge"].attrs["grid_mapping"] == "crs"
+        assert raw["crs"].ndim == 0
+        assert {"x", "y"} <= set(raw["discharge"].attrs["coordinates"].split())
+        assert all("_FillValue" not in raw[name].attrs for name in ("time", "time_bnds", "x", "y"))
+        assert domain_store.read_projection(raw, tmp_path)["grid_mapping_name"] == "lambert_azimuthal_equal_area"
+
+
 def test_contradicting_standard_name_is_refused(tmp_path):
     data = xr.Dataset({"specific_humidity": ("x", [50.0], {"standard_name": "relative_humidity", "units": "%"})})
     with pytest.raises(InputError, match="standard_name is 'relative_humidity'"):
