@@ -237,7 +237,7 @@ def test_every_part_of_a_shapefile_is_needed(part, capsys, ending):
         ("gauges.csv", "gauge_id,lon,area_km2\nA,100.3,5\n", "line 1: the columns are gauge_id, lon, area_km2"),
         ("gauges.csv", "gauge_id,lon,lat,area_km2\nA,100.3,north,5\n", "line 2: lat is 'north'"),
         ("gauges.csv", "gauge_id,lon,lat,area_km2\nA,10.3,30.4,5\n", "lies outside the active cells"),
-        ("gauges.csv", "gauge_id,lon,lat,area_km2\nA,100.3,30.4,-5\n", "`area` must be above 0"),
+        ("gauges.csv", "gauge_id,lon,lat,area_km2\nA,100.3,30.4,-5\n", "area_km2 is -5; it must be above 0"),
         ("gauges.csv", "", "cannot be read as a table"),
         ("lakes.csv", "number\n7\n", "line 1: the columns are number; needed is lake"),
         ("lakes.csv", "lake,patch\n7,3\n", "line 2: patch is '3'"),
