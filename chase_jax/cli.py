@@ -345,11 +345,11 @@ def verb_help(verb: str) -> str:
         offers = "basins" if verb == "signatures" else "prepare"
         lines += ["", f"recipes: {', '.join(recipes(offers)) or '(none)'}"]
     lines += ["", "keys:"]
+    defaults = configuration.defaults(verb)
     for name, field, _ in configuration.keys(configuration.SCHEMAS[verb]):
-        default = configuration.default_of(field)
         choices = field.metadata["choices"]
-        text = field.metadata["meaning"] + (f"; {' | '.join(choices)}" if choices else "")
-        lines += textwrap.wrap(f"{text} [{default}]", 100, initial_indent=f"  {name:<29} ", subsequent_indent=" " * 32)
+        text = field.metadata["meaning"] + (f"; {' | '.join(choices)}" if choices else "") + f" [{defaults[name]}]"
+        lines += textwrap.wrap(text, 100, initial_indent=f"  {name:<29} ", subsequent_indent=" " * 32)
     lines += [
         "", "examples:", "  chase simulate output.directory=runs/first",
         "  chase check domain.path=my/domain.nc forcing.path=my/forcing.nc period=demo",

@@ -11,6 +11,7 @@ import datetime
 import difflib
 import functools
 import pathlib
+import re
 import typing
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -27,6 +28,7 @@ from chase_jax.variables import GRIDDED_OUTPUTS, VARIABLES
 RUN_FOLDER = "runs/${run_name:${domain.path}}"
 
 
+NAMED = {"run": "DOMAIN", "table": "TABLE"}  # what resolvers name a folder after, as help tells it
 NUMBERS = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
@@ -702,10 +704,29 @@ def dump(config: Config) -> str:
     return OmegaConf.to_yaml(OmegaConf.structured(config))
 
 
-def default_of(field: dataclasses.Field[Any]) -> str:
-    """The default of a key in words."""
-    made = field.default_factory
-    value = field.default if made is dataclasses.MISSING else made()
+def defaults(verb: str) -> dict[str, str]:
+    """What every key of a verb is if it is not given, in words, by its full name.
+
+    Args:
+        verb: The verb.
+    """
+    register()
+    with initialize_config_dir(str(folder()), version_base="1.3", job_name="chase"):
+        composed = hydra_compose(verb)
+    found = {}
+    for name, _, _ in keys(SCHEMAS[verb]):
+        value: Any = OmegaConf.to_container(composed, resolve=False)
+        for part in name.split("."):
+            value = value[part]
+        found[name] = _in_words(value)
+    return found
+
+
+def _in_words(value: Any) -> str:
+    """A value for a reader; what stands for other keys in capitals."""
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
-    return "empty" if value is None else str(value)
+    if value is None:
+        return "empty"
+    text = re.sub(r"\$\{(run|table)_name:(?:[^{}]|\$\{[^{}]*\})*\}", lambda found: NAMED[found[1]], str(value))
+    return re.sub(r"\$\{(\w+)\}", lambda found: found[1].upper(), text)

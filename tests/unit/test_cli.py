@@ -188,3 +188,16 @@ def test_every_file_of_conf_composes(capsys):
             for name in names:
                 assert cli.main([verb, f"{group}={name}", "--cfg", "job"]) == 0, (verb, group, name)
     capsys.readouterr()
+
+
+def test_help_tells_the_defaults_of_its_verb_and_no_code(capsys):
+    told = {}
+    for verb in cli.VERBS:
+        assert cli.main([verb, "--help"]) == 0
+        text = capsys.readouterr().out
+        assert "${" not in text
+        told[verb] = " ".join(text.split())
+    folders = {"simulate": "runs/DOMAIN", "calibrate": "runs/calibration", "prepare": "data/RECIPE"}
+    folders |= {"signatures": "signatures/TABLE_DESIGN_PREDICTORS", "evaluate": "runs/DOMAIN"}
+    for verb, folder in folders.items():
+        assert f"output.directory the run folder [{folder}]" in told[verb]
