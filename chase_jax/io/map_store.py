@@ -11,7 +11,6 @@ from chase_jax.checks import require
 from chase_jax.domain.grid import Grid
 from chase_jax.io import store
 from chase_jax.io.domain_store import cells_of, require_same_grid
-from chase_jax.variables import VARIABLES
 
 INTERVAL = "interval_days"
 
@@ -44,8 +43,8 @@ def read_maps(
                 not np.isnan(values).all(),
                 f"{file}: variable {name}: has no value in any cell of the domain; give another map.",
             )
-            held = np.where(np.isnan(values), VARIABLES[name].valid_min, values)  # a hole is no wrong value
-            store.check_values(held, name, file, lambda index: grid.place(int(index[-1])))
+            held = np.where(np.isnan(values), 0.0, values)  # a hole is no wrong value
+            store.check_values(held, name, file, lambda index: grid.place(int(index[-1])), low=0.0)
             found[name] = values
             if name == "baseflow_index" and INTERVAL in array.attrs:
                 interval = _whole(array.attrs[INTERVAL], file)

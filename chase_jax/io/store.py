@@ -193,12 +193,13 @@ def check_values(
         return
     index = tuple(int(i) for i in np.unravel_index(int(np.argmin(good)), values.shape))
     found = values[index]
-    what = "is missing (NaN)" if np.isnan(found) else f"is {found:g} {variable.units}"
+    unit = "" if variable.units == "1" else f" {variable.units}"
+    what = "is missing (NaN)" if np.isnan(found) else f"is {found:g}{unit}"
     more = int(values.size - good.sum()) - 1
     also = f" (and at {more} more)" if more else ""
     raise InputError(
         f"{path}: variable {name}: {what} at {place(index)}{also}; "
-        f"allowed is {low:g} to {high:g} {variable.units}; correct the data, its `units` or its _FillValue."
+        f"allowed is {low:g} to {high:g}{unit}; correct the data, its `units` or its _FillValue."
     )
 
 

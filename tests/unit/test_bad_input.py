@@ -392,7 +392,7 @@ def test_parameters_out_of_range(tmp_path, capsys):
     grid = build.domain_store.open_domain(tmp_path / "domain.nc").grid
     parameter_store.write_parameters(tmp_path / "p.nc", {"dcor": np.linspace(0.0, 1.5, 16)}, grid, "D5")
     line = refused(capsys, tmp_path, [*words, f"parameters.path={tmp_path}/p.nc"])
-    assert "p.nc: variable dcor: is 1.1 1 at row" in line
+    assert "p.nc: variable dcor: is 1.1 at row" in line
     assert "allowed is 0 to 1" in line
     assert "parameters.dcor is 1.5; allowed are 0 to 1 for D5" in refused(
         capsys, tmp_path, [*words, "parameters.dcor=1.5"]

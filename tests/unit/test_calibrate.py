@@ -326,6 +326,10 @@ def beyond_one(data):
     return data.assign(baseflow_index=data["baseflow_index"].copy(data=np.full((4, 4), 1.5)))
 
 
+def below_nothing(data):
+    return data.assign(runoff_depth=data["runoff_depth"].copy(data=np.full((4, 4), -3.0)))
+
+
 def without_interval(data):
     del data["baseflow_index"].attrs["interval_days"]
     return data
@@ -336,7 +340,8 @@ def without_interval(data):
     [
         (other_grid, [], "is not that of the domain"),
         (no_overlap, [], "has no value in any cell of the domain"),
-        (beyond_one, [], "is 1.5 1 at row"),
+        (beyond_one, [], "is 1.5 at row"),
+        (below_nothing, [], "is -3 kg m-2 year-1 at row"),
         (without_interval, [], "give the interval of the basins"),
         (without_interval, ["maps.interval_days=4"], "allowed are 3, 5, 7, 9, 11"),
         (lambda data: data.drop_vars("runoff_depth"), [], "variable runoff_depth: is missing"),
