@@ -47,9 +47,11 @@ def key(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def value_of(name: str, meaning: str) -> Any:
+def value_of(name: str, effect: str = "") -> Any:
     """A key for one value of a variable in all cells, within the range that its maps must keep as well."""
     variable = VARIABLES[name]
+    unit = f", {variable.units}" if variable.units != "1" else ""
+    meaning = f"likewise, {effect}" if effect else f"one value for all cells{unit}, where the file has no map"
     return key(None, meaning, low=variable.valid_min, high=variable.valid_max, unit=variable.units)
 
 
@@ -82,34 +84,22 @@ class Parameters:
     path: str | None = key(
         None, "file of maps of parameters and factors (table of variables, Parameters); empty: defaults"
     )
-    dcor: float | None = value_of("dcor", "one value for all cells, where the file has no map")
-    baseflow_factor: float | None = value_of("baseflow_factor", "one value for all cells, where the file has no map")
-    manning_roughness: float | None = value_of(
-        "manning_roughness", "one value for all cells, s m-1/3, where the file has no map"
-    )
-    bypass_fraction: float | None = value_of("bypass_fraction", "one value for all cells, where the file has no map")
-    contributing_depth: float | None = value_of(
-        "contributing_depth", "one depth for all cells, m, where the file has no map"
-    )
-    contributing_threshold: float | None = value_of(
-        "contributing_threshold", "one value for all cells, where the file has no map"
-    )
-    stomatal_resistance_factor: float | None = value_of(
-        "stomatal_resistance_factor", "one factor for all cells, where the file has no map"
-    )
+    dcor: float | None = value_of("dcor")
+    baseflow_factor: float | None = value_of("baseflow_factor")
+    manning_roughness: float | None = value_of("manning_roughness")
+    bypass_fraction: float | None = value_of("bypass_fraction")
+    contributing_depth: float | None = value_of("contributing_depth")
+    contributing_threshold: float | None = value_of("contributing_threshold")
+    stomatal_resistance_factor: float | None = value_of("stomatal_resistance_factor")
     interception_capacity_factor: float | None = value_of(
-        "interception_capacity_factor", "likewise, on the water that leaves hold"
+        "interception_capacity_factor", "on the water that leaves hold"
     )
-    soil_conductivity_factor: float | None = value_of(
-        "soil_conductivity_factor", "likewise, on the conductivity of the soil"
-    )
-    bed_conductance_factor: float | None = value_of(
-        "bed_conductance_factor", "likewise, on the conductance of river beds"
-    )
+    soil_conductivity_factor: float | None = value_of("soil_conductivity_factor", "on the conductivity of the soil")
+    bed_conductance_factor: float | None = value_of("bed_conductance_factor", "on the conductance of river beds")
     doubling_storage_factor: float | None = value_of(
-        "doubling_storage_factor", "likewise, on the stored water with which seepage doubles its conductance"
+        "doubling_storage_factor", "on the stored water with which seepage doubles its conductance"
     )
-    leaf_area_factor: float | None = value_of("leaf_area_factor", "likewise, on the leaf area of every month")
+    leaf_area_factor: float | None = value_of("leaf_area_factor", "on the leaf area of every month")
 
 
 @dataclasses.dataclass
@@ -712,10 +702,10 @@ def defaults(verb: str) -> dict[str, str]:
     """
     register()
     with initialize_config_dir(str(folder()), version_base="1.3", job_name="chase"):
-        composed = hydra_compose(verb)
+        composed = OmegaConf.to_container(hydra_compose(verb), resolve=False)
     found = {}
     for name, _, _ in keys(SCHEMAS[verb]):
-        value: Any = OmegaConf.to_container(composed, resolve=False)
+        value: Any = composed
         for part in name.split("."):
             value = value[part]
         found[name] = _in_words(value)

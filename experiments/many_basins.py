@@ -50,12 +50,14 @@ def predict(folder: pathlib.Path, data: pathlib.Path, raw: pathlib.Path) -> path
     domain = domain_store.open_domain(data / "domain.nc")
     best = validation.best(pd.read_csv(folder / signature_study.SCORES))
     maps = domain_store.frame(domain.grid)
-    for name in (f"{target}{part}" for target in best for part in ("", "_low", "_high")):
-        whole, stated = np.full(domain.grid.shape, np.nan), {}
-        for file in sorted((folder / signature_study.LEFT_OUT).glob("*.nc")):
-            with xr.open_dataset(file) as one:
-                whole, stated = np.where(np.isfinite(one[name]), one[name], whole), one[name].attrs
-        maps[name] = domain_store.map_of(domain.grid, domain.grid.pack(whole)).assign_attrs(stated)
+    names = [f"{target}{part}" for target in best for part in ("", "_low", "_high")]
+    whole, stated = {name: np.full(domain.grid.shape, np.nan) for name in names}, {name: {} for name in names}
+    for file in sorted((folder / signature_study.LEFT_OUT).glob("*.nc")):
+        with xr.open_dataset(file) as one:
+            for name in names:
+                whole[name], stated[name] = np.where(np.isfinite(one[name]), one[name], whole[name]), one[name].attrs
+    for name in names:
+        maps[name] = domain_store.map_of(domain.grid, domain.grid.pack(whole[name])).assign_attrs(stated[name])
     store.write_dataset(maps, folder / "maps_of_others.nc", "Signatures predicted without the catchment itself")
     return folder / "maps_of_others.nc"
 

@@ -113,9 +113,10 @@ def _records(file: pathlib.Path, identifiers: list[str]) -> tuple[np.ndarray, np
         absent = [identifier for identifier in identifiers if identifier not in held]
         require(not absent, f"{file}: variable gauge_id: gauge {', '.join(absent[:5])} of the table is missing.")
         order = [held.index(identifier) for identifier in identifiers]
-        stored = np.asarray(array.transpose("gauge", "time").values, dtype=float)
+        array = array.transpose("gauge", "time")
+        flow = store.canonical(array, "discharge", file)[order]
+        stored = np.asarray(array.values, dtype=float)
         gauge_store.require_marked(stored, "discharge", file, lambda index: f"gauge {held[index[0]]}, {time[index[1]]}")
-        flow = store.canonical(array.transpose("gauge", "time"), "discharge", file)[order]
         found = store.find(dataset, "precipitation", file)
         rain = None
         if found is not None:

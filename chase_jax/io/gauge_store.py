@@ -147,8 +147,9 @@ def read_observations(
             "needed are (gauge, time) with a CF time in the standard calendar.",
         )
         identifiers = [i.decode() if isinstance(i, bytes) else str(i).strip() for i in dataset["gauge_id"].values]
-        stored = np.asarray(array.transpose("gauge", "time").values, dtype=float)
-        values = store.canonical(array.transpose("gauge", "time"), name, file)
+        array = array.transpose("gauge", "time")
+        values = store.canonical(array, name, file)
+        stored = np.asarray(array.values, dtype=float)
         stamps = dataset["time"].values
         time = stamps.astype("datetime64[D]")
     require(
