@@ -149,23 +149,26 @@ class Chase(eqx.Module):
             (today.fluxes.surface_temperature, today.fluxes.energy_residual),
         )
         lake, share = today.open_water, wet / d.cell_area
-        lake_latent = lake.evaporation * const.LATENT_HEAT_VAPORIZATION
+        withheld = waters.withheld / to_flow
+        from_water = evaporation / to_flow - withheld
         fluxes = Fluxes(
             land=land_fluxes,
             precipitation=forcing.precipitation,
             glacier_runoff=ice.runoff,
             glacier_evaporation=ice.evaporation,
             glacier_melt=ice.ice_melt,
-            open_water_evaporation=(evaporation - waters.withheld) / to_flow,
+            open_water_evaporation=from_water,
             water_precipitation=on_water,
             seepage=seeping / to_flow,
             exfiltration=ground.exfiltration * const.WATER_DENSITY,
             lateral=-d.faces.edges.divergence(ground.lateral) / to_flow,
             submarine_groundwater_discharge=ground.to_sea / to_flow,
-            sensible_heat=land_fluxes.sensible_heat + ice.sensible_heat + share * lake.sensible_heat,
-            latent_heat=land_fluxes.latent_heat
-            + ice.evaporation * const.LATENT_HEAT_VAPORIZATION
-            + share * lake_latent,
+            # heat for which no water was left to evaporate warms the air
+            sensible_heat=land_fluxes.sensible_heat
+            + ice.sensible_heat
+            + share * lake.sensible_heat
+            + withheld * const.LATENT_HEAT_VAPORIZATION,
+            latent_heat=land_fluxes.latent_heat + (ice.evaporation + from_water) * const.LATENT_HEAT_VAPORIZATION,
             net_radiation=land_fluxes.net_shortwave
             + land_fluxes.net_longwave
             + ice.net_shortwave

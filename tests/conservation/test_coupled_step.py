@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 
+from chase_jax import constants as const
 from chase_jax.numerics.jacobi import Jacobi
 from chase_jax.numerics.tree import Tree
 
@@ -60,3 +61,33 @@ def test_water_and_energy_close_from_random_states(demo_model, reach):
     macropores = 0.3 * (np.arange(model.domain.cells) % 2)  # in every other cell
     model = eqx.tree_at(lambda m: m.parameters.land.exchange.bypass_fraction, model, macropores)
     check(model, start, forcing, WATER, ENERGY, 6)
+
+
+def test_heat_of_evaporation_that_finds_no_water_warms_the_air(demo_model):
+    model, start, forcing = demo_model
+    today = coupled.day(forcing, 3)
+    parched = eqx.tree_at(
+        lambda day: (day.precipitation, day.specific_humidity, day.wind_speed, day.air_temperature),
+        today,
+        (
+            0.0 * today.precipitation,
+            0.2 * today.specific_humidity,
+            0.0 * today.wind_speed + 10.0,
+            today.air_temperature + 10.0,
+        ),
+    )
+    low = eqx.tree_at(
+        lambda s: (s.water.volume, s.aquifer.storage), start, (0.1 * start.water.volume, 0.7 * start.aquifer.storage)
+    )
+    day = model._columns_day(low, parched, model._wet_area(low.water), model.columns()).open_water
+    share = model._wet_area(low.water) / model.domain.cell_area
+    fluxes = eqx.filter_jit(model.step)(low, parched)[1]
+    withheld = np.asarray(day.evaporation * share - fluxes.open_water_evaporation)
+    assert np.sum(withheld > 1e-8) > 100  # mm s-1 in cells whose rivers ran dry
+    vapor = fluxes.glacier_evaporation + fluxes.open_water_evaporation
+    given = fluxes.latent_heat - fluxes.land.latent_heat
+    np.testing.assert_allclose(given, vapor * const.LATENT_HEAT_VAPORIZATION, rtol=1e-9, atol=1e-9)
+    no_ice = np.asarray(fluxes.glacier_melt + np.abs(fluxes.glacier_evaporation)) == 0.0
+    both = np.asarray(fluxes.sensible_heat + fluxes.latent_heat - fluxes.land.sensible_heat - fluxes.land.latent_heat)
+    spent = np.asarray(share * (day.sensible_heat + day.evaporation * const.LATENT_HEAT_VAPORIZATION))
+    np.testing.assert_allclose(both[no_ice], spent[no_ice], rtol=1e-6, atol=1e-6)
