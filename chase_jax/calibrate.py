@@ -74,6 +74,11 @@ def one(settings: Any) -> str:
             job is not None or bool(settings.maps.path),
             "maps.path is empty; give the maps of the target as maps.path=...",
         )
+        require(
+            job is not None or not settings.initial.path,
+            f"initial.path is {settings.initial.path}, but calibration on maps begins with stores in equilibrium with "
+            "each trial's parameters; leave it empty.",
+        )
         given = workflows.inputs(settings, folder)
         facts = workflows.facts(settings, given)
         if job is not None:

@@ -62,6 +62,38 @@ class Record:
         return self.cells.size
 
 
+@dataclasses.dataclass(frozen=True)
+class Land:
+    """Cells of one width, ready to be simulated.
+
+    Attributes:
+        settings: Checked settings that name its files.
+        given: Its inputs.
+        model: Its model with the parameters as they are.
+        cold: Its stores before any repetition of the run-in.
+        cells: (gauge,) cells of the gauges with discharge.
+        lakes: (lake,) numbers of the lakes with levels.
+        basins: Cells, each once, above which and between which a basin may have parameters of its own.
+    """
+
+    settings: Any
+    given: build.Inputs
+    model: Chase
+    cold: State
+    cells: np.ndarray
+    lakes: tuple[int, ...]
+    basins: np.ndarray
+
+    @classmethod
+    def ready(
+        cls, settings: Any, given: build.Inputs, cells: np.ndarray, lakes: tuple[int, ...], basins: np.ndarray
+    ) -> Land:
+        """Build the model and read its first stores; see the attributes for the arguments."""
+        program = build.program(settings, given)
+        cold = workflows.initial_state(settings, program)
+        return cls(settings, given, program.model, cold, cells, lakes, basins)  # type: ignore[attr-defined]
+
+
 def run(
     settings: Any, folder: run_folder.RunFolder, facts: dict[str, Any], given: build.Inputs, asked: list[str]
 ) -> str:
@@ -84,15 +116,15 @@ def run(
     supports, weights = _supports(settings), _weights(settings)
     fitted = round(settings.fit.share * _days(settings))
     record = _record(settings, given, weights, fitted)
-    wide = _wide_inputs(settings, folder, supports, record) if settings.fit.coarse else None
+    land = Land.ready(settings, given, record.cells, record.lakes, record.basins)
+    wide = _wide(settings, folder, supports, record) if settings.fit.coarse else None
     if wide is not None:
-        facts = facts | {f"coarse.{name}": content for name, content in build.fingerprints(wide[2]).items()}
+        facts = facts | {f"coarse.{name}": content for name, content in build.fingerprints(wide.given).items()}
     folder.begin(facts, config.dump(settings))
-    places = record.cells, record.lakes, record.basins
-    narrow, judge = _simulators(settings, folder, given, *places, supports, fitted, START)
+    narrow, judge = _simulators(land, folder, supports, fitted, START)
     search: Search = narrow
     if wide is not None:
-        search = hydrographs.TwoWidths(narrow, _simulators(*wide, supports, fitted, WIDE_START)[0])
+        search = hydrographs.TwoWidths(narrow, _simulators(wide, folder, supports, fitted, WIDE_START)[0])
     seen = record.series[:fitted]
     goal = hydrographs.Goal(
         seen[:, : record.levels_from], settings.fit.flow, search.encode(), settings.fit.prior, weights,
@@ -251,31 +283,20 @@ def _sought(settings: Any, model: Chase, cells: np.ndarray, supports: dict[str, 
 
 
 def _simulators(
-    settings: Any,
-    folder: run_folder.RunFolder,
-    given: build.Inputs,
-    cells: np.ndarray,
-    lakes: tuple[int, ...],
-    basins: np.ndarray,
-    supports: dict[str, str],
-    days: int,
-    start: str,
+    land: Land, folder: run_folder.RunFolder, supports: dict[str, str], days: int, start: str
 ) -> tuple[hydrographs.Simulator, hydrographs.Simulator]:
     """Simulators of the first days of the period and of all of it, both from the stores kept under the name `start`."""
-    program = build.program(settings, given)
-    model: Chase = program.model  # type: ignore[attr-defined]
+    given = land.given
     whole, part = workflows.span(given.forcing), workflows.span(given.forcing, days=days)
     run_in = workflows.span(given.warmup) if given.warmup else None
-    cold, sought = workflows.initial_state(settings, program), _sought(settings, model, basins, supports)
-    spin_up = hydrographs.Simulator(model, sought, cells, cold, None, run_in or whole, lakes)
-    state = _start(folder, start, spin_up, settings.fit.spinup_cycles)
+    sought = _sought(land.settings, land.model, land.basins, supports)
+    spin_up = hydrographs.Simulator(land.model, sought, land.cells, land.cold, None, run_in or whole, land.lakes)
+    state = _start(folder, start, spin_up, land.settings.fit.spinup_cycles)
     return spin_up.over(state, run_in, part), spin_up.over(state, run_in, whole)
 
 
-def _wide_inputs(
-    settings: Any, folder: run_folder.RunFolder, supports: dict[str, str], record: Record
-) -> tuple[Any, run_folder.RunFolder, build.Inputs, np.ndarray, tuple[int, ...], np.ndarray]:
-    """What :func:`_simulators` needs of the wider cells: settings, folder, inputs, cells of gauges, lakes, basins."""
+def _wide(settings: Any, folder: run_folder.RunFolder, supports: dict[str, str], record: Record) -> Land:
+    """The wider cells of `fit.coarse`."""
     classes = ", ".join(name for name, support in supports.items() if support == "vegetation_class")
     require(
         not classes,
@@ -305,7 +326,7 @@ def _wide_inputs(
         f"{files['gauges']}: {record.basins.size} gauges with cells of their own share {basins.size} there, so that "
         "basins cannot be told apart; leave out fit.coarse, or take the support domain.",
     )
-    return settings, folder, given, cells[: record.levels_from], lakes, basins
+    return Land.ready(settings, given, cells[: record.levels_from], lakes, basins)
 
 
 def _start(folder: run_folder.RunFolder, name: str, spin_up: hydrographs.Simulator, cycles: int) -> State:

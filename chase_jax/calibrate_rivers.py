@@ -22,6 +22,7 @@ from chase_jax.io import gauge_store, parameter_store, restart, run_folder, stor
 from chase_jax.io.calendar import LONGEST_CHUNK
 from chase_jax.io.forcing_store import Reader
 from chase_jax.model.chase import Chase
+from chase_jax.model.containers import State
 from chase_jax.model.surface_water import State as Water
 
 PARAMETERS, TABLE, INFLOW = "parameters.nc", "roughness.csv", "trials/inflow.nc"
@@ -67,6 +68,7 @@ def run(
 
     program = build.program(_with_daily(settings), given)
     model: Chase = program.model  # type: ignore[attr-defined]
+    first = workflows.initial_state(settings, program)
     folder.begin(facts, config.dump(settings))
     like = {
         "volume": np.zeros(model.domain.cells),
@@ -76,7 +78,7 @@ def run(
     if folder.holds(INFLOW):
         kept = restart.read_restart(folder.path / INFLOW, like)[0]
     else:
-        kept = _reference(program, given, settings)
+        kept = _reference(program, given, settings, first)
         restart.write_restart(folder.path / INFLOW, kept, {})
         folder.note(INFLOW)
         folder.commit()
@@ -126,7 +128,7 @@ def run(
     parameter_store.write_parameters(folder.path / PARAMETERS, kept_values, model.domain.grid, form, "Roughness")
 
     again = dataclasses.replace(given, parameters=kept_values)
-    checked = _reference(build.program(_with_daily(settings), again), given, settings)["discharge"][:, used]
+    checked = _reference(build.program(_with_daily(settings), again), given, settings, first)["discharge"][:, used]
     replayed = {"before": np.asarray(flow(jnp.asarray(start))), "after": np.asarray(flow(jnp.asarray(found)))}
     series = {"before": kept["discharge"][:, used], "after": checked}
     others = regionalize.leave_one_out(donors, values, settings.fit.donors) if used.size > 1 else np.full(1, np.nan)
@@ -161,9 +163,9 @@ def _with_daily(settings: Any) -> Any:
     return dataclasses.replace(settings, output=dataclasses.replace(settings.output, grids=[], daily_grids=FLUXES))
 
 
-def _reference(program: build.Program, given: build.Inputs, settings: Any) -> dict[str, np.ndarray]:
+def _reference(program: build.Program, given: build.Inputs, settings: Any, state: State) -> dict[str, np.ndarray]:
     """A run of the whole model: water at its start, inflow of the rivers (day, cell), discharge (day, gauge)."""
-    state, totals = workflows.initial_state(settings, program), program.totals()
+    totals = program.totals()
     if given.warmup:
         for _ in range(settings.period.warmup_cycles):
             state = _through(program, given.warmup, state, totals)[0]

@@ -346,6 +346,7 @@ def without_interval(data):
         (without_interval, ["maps.interval_days=4"], "allowed are 3, 5, 7, 9, 11"),
         (lambda data: data.drop_vars("runoff_depth"), [], "variable runoff_depth: is missing"),
         (lambda data: data, ["maps.path=nowhere.nc"], "no such file"),
+        (lambda data: data, ["initial.path=start.nc"], "calibration on maps begins with stores in equilibrium"),
         (lambda data: data, ["variant=netwerk"], "variant is 'netwerk'"),
         (lambda data: data, ["target=hydrograf"], "target is 'hydrograf'"),
     ],

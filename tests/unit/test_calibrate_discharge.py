@@ -13,7 +13,7 @@ import xarray as xr
 
 from chase_jax import calibrate_discharge, cli
 from chase_jax.calibration import free, hydrographs
-from chase_jax.io import domain_store, inputs, parameter_store, store
+from chase_jax.io import domain_store, inputs, parameter_store, restart, store
 
 DAYS = 64
 HIDDEN = {"dcor": -0.6, "soil_conductivity_factor": 0.4}  # unknowns
@@ -321,3 +321,12 @@ def test_wider_cells_without_a_gauge_or_a_file_are_refused_in_one_line(words, wi
     error = capsys.readouterr().err
     assert "fit.coarse" in error
     assert error.count("\n") == 1
+
+
+def test_stores_of_another_domain_are_refused_before_anything_is_kept(tmp_path, words, capsys):
+    restart.write_restart(tmp_path / "start.nc", {"state": {"water": np.zeros(9)}}, {})
+    assert cli.main(["calibrate", *words, f"initial.path={tmp_path / 'start.nc'}"]) == 2
+    error = capsys.readouterr().err
+    assert "initial.path: " in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()

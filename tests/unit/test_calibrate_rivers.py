@@ -12,7 +12,7 @@ import small_case
 
 from chase_jax import calibrate_rivers, cli
 from chase_jax.calibration import free, routing
-from chase_jax.io import domain_store, gauge_store, inputs, parameter_store, store
+from chase_jax.io import domain_store, gauge_store, inputs, parameter_store, restart, store
 from chase_jax.model.chase import Chase
 from chase_jax.model.surface_water import State
 
@@ -51,7 +51,7 @@ def words(tmp_path, monkeypatch):
     names = [line["gauge_id"] for line in lines]
     store.write_dataset(inputs.observations(names, time, observed), tmp_path / "observations.nc", "A test")
 
-    def reference(program, given, settings):
+    def reference(program, given, settings, first):
         return {"volume": volume, "inflow": inflow, "discharge": flow(program.model.parameters)}
 
     monkeypatch.setattr(calibrate_rivers, "_reference", reference)
@@ -93,7 +93,7 @@ def test_a_stopped_search_goes_on_from_the_stored_inflow(tmp_path, words, monkey
     assert "parameters.dcor (None -> 0.7)" in capsys.readouterr().err
     runs = []
 
-    def again(program, given, settings):
+    def again(program, given, settings, first):
         runs.append(1)
         return {"volume": np.zeros(16), "inflow": np.zeros((DAYS, 16)), "discharge": np.ones((DAYS, 3))}
 
@@ -115,5 +115,14 @@ def test_missing_records_are_refused_in_one_line(tmp_path, words, capsys, more, 
     assert cli.main(["calibrate", *words, *more]) == 2
     error = capsys.readouterr().err
     assert told in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_stores_of_another_domain_are_refused_before_anything_is_kept(tmp_path, words, capsys):
+    restart.write_restart(tmp_path / "start.nc", {"state": {"water": np.zeros(9)}}, {})
+    assert cli.main(["calibrate", *words, f"initial.path={tmp_path / 'start.nc'}"]) == 2
+    error = capsys.readouterr().err
+    assert "initial.path: " in error
     assert error.count("\n") == 1
     assert not (tmp_path / "run").exists()
