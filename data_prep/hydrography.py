@@ -22,6 +22,7 @@ from chase_jax.checks import require, require_choice
 OUTLET, SINK = 0, 255
 LONGEST_DETOUR = 8  # cells, to mend a link; choice of this project
 METHODS = ("largest", "iterative")  # of upscaling
+DOMAIN, SOURCE = "domain", "source"  # grids: that of the cells, that of the pixels they are made from
 PIT = 5  # of PCRaster, whose other codes are the keys of a number pad
 PCRASTER = {1: 8, 2: 4, 3: 2, 4: 16, 6: 1, 7: 32, 8: 64, 9: 128}  # to ESRI D8
 STEPS = {1: (0, 1), 2: (1, 1), 4: (1, 0), 8: (1, -1), 16: (0, -1), 32: (-1, -1), 64: (-1, 0), 128: (-1, 1)}
@@ -36,9 +37,14 @@ class Corrections:
     joins another), `broken link` (the fine path leaves the neighbourhood without meeting an exit; the first
     neighbour it enters is taken), `detour` (a link mended by :func:`reconnect`), `unconnected cell` (an active cell
     whose water cannot reach any outlet or sink), `second way out of a lake`, `by hand` (with the reason given).
+
+    Attributes:
+        rows: What was changed.
+        grid: The grid whose rows and columns are added from here on: `domain`, or `source`, the pixels it is made from.
     """
 
     rows: list[dict] = field(default_factory=list)
+    grid: str = DOMAIN
 
     def add(
         self,
@@ -50,7 +56,8 @@ class Corrections:
         reason: str = "",
     ) -> None:
         """Note that the code of a cell (row, column) went from `before` to `after`; upstream_area in km2."""
-        entry = {"kind": kind, "row": int(cell[0]), "column": int(cell[1]), "before": int(before), "after": int(after)}
+        entry = {"kind": kind, "grid": self.grid, "row": int(cell[0]), "column": int(cell[1])}
+        entry |= {"before": int(before), "after": int(after)}
         self.rows.append(entry | {"upstream_area_km2": float(upstream_area), "reason": reason})
 
     def counts(self) -> dict[str, int]:

@@ -209,7 +209,7 @@ def read_network(source: pathlib.Path) -> Network:
     terrain, codes, gauges = (
         rasters.read_ascii_grid(source / "morph" / f"{name}.asc") for name in ("dem", "fdir", "idgauges")
     )
-    area, corrections = (terrain.cell_size / 1e3) ** 2, hydrography.Corrections()
+    area, corrections = (terrain.cell_size / 1e3) ** 2, hydrography.Corrections(grid=hydrography.SOURCE)
     inside = np.isfinite(codes.values)
     direction = hydrography.repair(np.nan_to_num(codes.values), inside, terrain.values, corrections, area)
     same = terrain.values.shape == codes.values.shape == gauges.values.shape
@@ -218,7 +218,7 @@ def read_network(source: pathlib.Path) -> Network:
     require(at_gauge.size > 0, f"{source / 'morph' / 'idgauges.asc'}: does not hold the gauge {int(GAUGE)}.")
     outlet = int(at_gauge[0])
     inside &= hydrography.catchment(hydrography.receivers(direction), outlet).reshape(inside.shape)
-    return Network(direction, inside, outlet, terrain, area, corrections)
+    return Network(direction, inside, outlet, terrain, area, hydrography.Corrections(corrections.rows))
 
 
 def build_domain(

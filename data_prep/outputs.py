@@ -138,7 +138,7 @@ def describe_domain(account: Account) -> dict[str, pathlib.Path]:
     paths = {role: target / name for role, name in names.items()}
     built = domain_store.open_domain(paths["domain"])
     tree = built.drainage
-    columns = ["kind", "row", "column", "before", "after", "upstream_area_km2", "reason"]
+    columns = ["kind", "grid", "row", "column", "before", "after", "upstream_area_km2", "reason"]
     table = pd.DataFrame(account.corrections.rows, columns=columns)
     store.write_text(table.to_csv(index=False), paths["corrections"])
     area = np.asarray(built.cell_area)

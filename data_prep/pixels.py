@@ -178,7 +178,7 @@ def _mend(grid: Grid, square: Square, core: Window, altitude: np.ndarray, correc
     direction, land = (k.reshape(square.shape)[square.core] for k in (square.direction, square.land))
     closed = hydrography.open_ends(direction, land)
     number, total = _weights(grid, square, core).sum(axis=1)
-    found = hydrography.Corrections()
+    found = hydrography.Corrections(grid=hydrography.SOURCE)
     fixed = hydrography.repair(closed, land, altitude[square.core], found, float(total / number) / 1e6)
     numbers = grid.numbers(core).reshape(land.shape)
     for place in np.argwhere(fixed != closed):

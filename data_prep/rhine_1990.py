@@ -101,7 +101,7 @@ def read_network(raw: xr.Dataset) -> tuple[Source, hydrography.Corrections]:
     lat, lon = raw["lat"].values, raw["lon"].values
     require(bool(lat[0] > lat[-1]), "Argument `raw` must run from north to south, but does not.")
     area = rasters.pixel_area(lat, lon)
-    corrections = hydrography.Corrections()
+    corrections = hydrography.Corrections(grid=hydrography.SOURCE)
     codes = hydrography.from_pcraster(np.nan_to_num(ldd), active)
     row, column = (int(k) for k in np.argwhere(raw["wflow_outlet"].values == 1)[0])
     ends = np.flatnonzero(np.isin(codes, [hydrography.SINK, hydrography.OUTLET]) & active)
@@ -109,7 +109,7 @@ def read_network(raw: xr.Dataset) -> tuple[Source, hydrography.Corrections]:
     direction = hydrography.repair(codes, active, altitude, corrections, float(area.mean()) / 1e6)
     require(active[row, column] or ends.size > 0, "Argument `raw` must have an outlet, but has none.")
     east, north = pyproj.Transformer.from_crs(4326, CRS, always_xy=True).transform(*np.meshgrid(lon, lat))
-    return Source(direction, active, area, north.ravel(), east.ravel()), corrections
+    return Source(direction, active, area, north.ravel(), east.ravel()), hydrography.Corrections(corrections.rows)
 
 
 def blocks_of(source: Source) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -39,8 +39,8 @@ def test_a_cell_is_found_by_any_kind_of_place_and_reported(tmp_path, header, pla
     np.testing.assert_array_equal(fixed, wanted)
     (row,) = log.rows
     assert row == {
-        "kind": "by hand", "row": 1, "column": 1, "before": 1, "after": 4, "upstream_area_km2": 2.0,
-        "reason": "canal, dug in 1962",
+        "kind": "by hand", "grid": "domain", "row": 1, "column": 1, "before": 1, "after": 4,
+        "upstream_area_km2": 2.0, "reason": "canal, dug in 1962",
     }  # fmt: skip
 
 

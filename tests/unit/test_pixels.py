@@ -84,9 +84,10 @@ def at_once(mosaic, resolution=RESOLUTION):
     area = rasters.pixel_area(mosaic.y, mosaic.x)
     held = np.bincount(whole.block, area.ravel(), grid.cells) >= 0.5 * resolution**2
     land = dry & held[whole.block].reshape(dry.shape)
-    log = hydrography.Corrections()
     mean = float(area[land].mean()) / 1e6
+    log = hydrography.Corrections(grid=hydrography.SOURCE)
     direction = hydrography.repair(hydrography.open_ends(codes, land), land, hydro["altitude"], log, mean)
+    log = hydrography.Corrections(log.rows)
     place = whole.northing, whole.easting
     coarse = hydrography.upscale_to(direction, land, whole.block, grid.shape, log, mean, place)
     receiver = np.where(land.ravel(), hydrography.receivers(direction), -1)
@@ -103,11 +104,12 @@ def test_squares_give_what_all_pixels_give(mosaic, side, resolution):
     for name in ("direction", "active", "exit", "upstream"):
         np.testing.assert_array_equal(getattr(made, name), getattr(coarse, name), err_msg=name)
     np.testing.assert_allclose(made.length, coarse.length, rtol=1e-12)
-    assert [tuple(row.values())[:5] for row in own.rows] == [tuple(row.values())[:5] for row in log.rows]
+    assert [tuple(row.values())[:6] for row in own.rows] == [tuple(row.values())[:6] for row in log.rows]
     areas = [[row["upstream_area_km2"] for row in rows] for rows in (own.rows, log.rows)]
     np.testing.assert_allclose(areas[0], areas[1], rtol=1e-12)
     kinds = {row["kind"] for row in own.rows}
     assert {"broken link", "crossing path"} <= kinds
+    assert {row["grid"] for row in own.rows if row["kind"] in ("broken link", "crossing path")} == {"domain"}
     assert made.active.sum() > 60
 
     def mean(values):
@@ -146,7 +148,7 @@ def test_a_loop_is_opened_and_one_over_the_rim_is_refused(drainage, tmp_path):
     _, found, own = survey(looped, 200)
     np.testing.assert_array_equal(found.drainage.direction, coarse.direction)
     opened = [row for row in own.rows if row["kind"] == "loop" and row["row"] == 30]
-    assert opened
+    assert {row["grid"] for row in opened} == {"source"}
     assert opened == [row for row in log.rows if row["kind"] == "loop" and row["row"] == 30]
     _, found, own = survey(looped, 40)  # 30 and 31 lie in one square
     np.testing.assert_array_equal(found.drainage.direction, coarse.direction)
