@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 OBSERVED, SIMULATED, WATER, ICE = "#222222", "#0072B2", "#56B4E9", "#CC79A7"  # told apart in every colour vision
 RAIN = "#7A9CC6"
+UNKNOWN = "#DDDDDD"  # months without it
 STYLE: dict[str, Any] = {
     "font.size": 8.0, "axes.titlesize": 9.0, "axes.labelsize": 8.0, "legend.fontsize": 8.0, "legend.frameon": False,
     "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "lines.linewidth": 0.9,
@@ -69,8 +70,10 @@ def hydrograph(
     top.set_title("   ".join(f"{name} {value:.2f}" for name, value in scores.items()), loc="right")
     if wet:
         axes["rain"].fill_between(time, np.nan_to_num(rain), step="post", color=RAIN, linewidth=0)
+        across, blank = axes["rain"].get_xaxis_transform(), np.isnan(rain)
+        axes["rain"].fill_between(time, 0, 1, where=blank, step="post", transform=across, color=UNKNOWN, linewidth=0)
         axes["rain"].set(ylabel="mm d⁻¹", ylim=(RAIN_HEADROOM * max(float(np.nanmax(rain)), 1e-3), 0))
-        label = "monthly mean precipitation of the domain"
+        label = "monthly mean precipitation of the domain" + ", not known where grey" * bool(blank.any())
         axes["rain"].text(0.01, 0.03, label, verticalalignment="bottom", transform=axes["rain"].transAxes)
         axes["rain"].sharex(flow)
         axes["rain"].tick_params(labelbottom=False, bottom=False)

@@ -7,6 +7,7 @@ import pandas as pd
 import pyproj
 import pytest
 import xarray as xr
+from matplotlib.colors import to_hex
 
 from chase_jax.checks import InputError
 from chase_jax.domain.domain import Domain
@@ -126,6 +127,12 @@ def test_precipitation_hangs_above_the_flow_on_the_same_days(tmp_path):
     assert top.get_ylim()[0] > top.get_ylim()[1] == 0, "rain falls from the top"
     assert top.get_xlim() == flow.get_xlim()
     assert top.get_title(loc="left") == "A"
+    assert "not known where grey" in top.texts[0].get_text()
+    (grey,) = (area for area in top.collections if to_hex(area.get_facecolor()[0]) == figures.UNKNOWN.lower())
+    days = np.concatenate([path.vertices[:, 0] for path in grey.get_paths()])
+    first = time[0].astype(float)
+    assert days.min() == first
+    assert first + 29 <= days.max() <= first + 30
     dry = figures.hydrograph(time, np.ones(60), np.ones(60), "A", {}, np.full(60, np.nan))
     assert len(dry.axes) == len(figure.axes) - 1
 
@@ -192,6 +199,7 @@ def test_labels_and_legends_are_clear_of_what_is_drawn():
     top, flow = figure.axes[:2]
     (label,) = top.texts
     assert "monthly mean" in label.get_text()
+    assert "grey" not in label.get_text()
     assert label.get_window_extent().y1 < top.transData.transform((0.0, 9.0))[1]
     assert label.get_window_extent().y0 >= top.get_window_extent().y0
     assert flow.get_legend().get_window_extent().y0 > flow.transData.transform((0.0, 2.0))[1]
