@@ -19,6 +19,11 @@ def require(condition: bool, message: str) -> None:
         raise InputError(message)
 
 
+def after_number(unit: str) -> str:
+    """A unit as it stands behind a number; a pure number has none. Argument: unit, "1" for pure numbers."""
+    return "" if unit == "1" else f" {unit}"
+
+
 def require_shape(value: ArrayLike, name: str, shape: tuple[int, ...]) -> None:
     """Require an array argument to have exactly `shape`."""
     found = np.shape(value)
@@ -33,7 +38,7 @@ def require_between(value: ArrayLike, name: str, lower: float, upper: float, uni
         place = np.unravel_index(int(np.argmax(bad)), array.shape)
         index = ", ".join(str(int(i)) for i in place)
         raise InputError(
-            f"Argument `{name}` must lie between {lower:g} and {upper:g} {unit}, "
+            f"Argument `{name}` must lie between {lower:g} and {upper:g}{after_number(unit)}, "
             f"but is {array[place]:g} at index ({index})."
         )
 

@@ -16,7 +16,8 @@ import pandas as pd
 import xarray as xr
 
 from chase_jax.checks import require
-from chase_jax.io import store
+from chase_jax.io import output, store
+from chase_jax.io.calendar import DAY
 from data_prep import completion, gridded, rasters, weather
 
 GRAVITY = 9.80665  # m s-2, of the geopotential
@@ -256,13 +257,9 @@ def _write_year(full: xr.Dataset, altitude: xr.DataArray, path: pathlib.Path, ye
     for name in kept:
         kept[name].attrs |= full[name].attrs
     kept["surface_altitude"] = (("lat", "lon"), altitude.values.astype("f4"), store.attributes("surface_altitude"))
-    time = pd.DatetimeIndex(full.time.values)
-    kept["time_bnds"] = (("time", "bounds"), np.stack([time, time + pd.Timedelta(days=1)], axis=1))
     kept = kept.assign_coords(
-        time=("time", time, {"standard_name": "time", "bounds": "time_bnds"}),
         lat=("lat", full.lat.values, {"standard_name": "latitude", "units": "degrees_north"}),
         lon=("lon", full.lon.values, {"standard_name": "longitude", "units": "degrees_east"}),
     )
-    clock = {"units": f"days since {time[0]:%Y-%m-%d}", "calendar": "standard", "dtype": "f8"}
-    kept["time"].encoding, kept["time_bnds"].encoding = dict(clock), dict(clock)
+    kept = output.with_time(kept, full.time.values, full.time.values + DAY)
     store.write_dataset(kept, path, f"Weather of {year}")

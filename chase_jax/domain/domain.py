@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chase_jax.checks import InputError, require, require_shape
+from chase_jax.checks import InputError, after_number, require, require_shape
 from chase_jax.domain import channels, drainage, lakes
 from chase_jax.domain.drainage import Drainage
 from chase_jax.domain.grid import Grid
@@ -313,7 +313,7 @@ def _packed(fields: Mapping[str, np.ndarray], name: str, grid: Grid) -> np.ndarr
     bad = ~((values >= known.valid_min) & (values <= known.valid_max))
     if name in MAY_BE_MISSING:
         bad &= ~np.isnan(values)
-    allowed = f"between {known.valid_min:g} and {known.valid_max:g} {known.units}"
+    allowed = f"between {known.valid_min:g} and {known.valid_max:g}{after_number(known.units)}"
     _refuse(grid, bad, name, values, allowed)
     return values
 

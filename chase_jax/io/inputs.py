@@ -14,7 +14,8 @@ import pandas as pd
 import pyproj
 import xarray as xr
 
-from chase_jax.io import store
+from chase_jax.io import output, store
+from chase_jax.io.calendar import DAY
 from chase_jax.variables import VARIABLES
 
 
@@ -53,13 +54,7 @@ def forcing(
     """
     axes = ("time", "y", "x")
     data = {name: (axes[3 - np.ndim(values) :], np.asarray(values, "f4")) for name, values in fields.items()}
-    dataset = _placed(xr.Dataset(data), x, y, crs)
-    dataset["time_bnds"] = (("time", "bounds"), np.stack([time, time + pd.Timedelta(days=1)], axis=1))
-    dataset = dataset.assign_coords(time=("time", time, {"standard_name": "time", "bounds": "time_bnds"}))
-    clock = {"units": f"days since {time[0]:%Y-%m-%d}", "calendar": "standard", "dtype": "f8"}
-    dataset["time"].encoding = dict(clock)
-    dataset["time_bnds"].encoding = dict(clock)
-    return dataset
+    return _by_day(_placed(xr.Dataset(data), x, y, crs), time)
 
 
 def write_gauges(path: pathlib.Path, gauges: Sequence[Mapping[str, object]]) -> None:
@@ -84,11 +79,17 @@ def observations(
         data["lake_level"] = (("gauge", "time"), np.asarray(lake_level, "f8"))
     dataset = xr.Dataset(data).assign_coords(
         gauge_id=("gauge", np.asarray(gauge_id, dtype=object), {"cf_role": "timeseries_id", "long_name": "gauge"}),
-        time=("time", time, {"standard_name": "time"}),
     )
-    dataset["time"].encoding = {"units": f"days since {time[0]:%Y-%m-%d}", "calendar": "standard", "dtype": "f8"}
+    for name in data:
+        dataset[name].attrs["cell_methods"] = "time: mean"
+    dataset = _by_day(dataset, time)
     dataset.attrs["featureType"] = "timeSeries"
     return dataset
+
+
+def _by_day(dataset: xr.Dataset, time: pd.DatetimeIndex) -> xr.Dataset:
+    """The dataset with a time axis of days."""
+    return output.with_time(dataset, time.to_numpy(), time.to_numpy() + DAY)
 
 
 def _placed(dataset: xr.Dataset, x: np.ndarray, y: np.ndarray, crs: str) -> xr.Dataset:

@@ -18,7 +18,7 @@ from chase_jax.checks import require
 from chase_jax.domain.grid import Grid
 from chase_jax.io import domain_store, store
 from chase_jax.signatures.attributes import land_predictors
-from chase_jax.variables import VARIABLES
+from chase_jax.variables import NO_YES, VARIABLES
 
 LAND = ("mean_altitude", "mean_slope", "mean_clay_fraction", "mean_leaf_area_index")
 LAND_SOURCES = ("surface_altitude", "clay_fraction", "leaf_area_index")
@@ -26,7 +26,7 @@ MEANINGS = {
     "low": ("10 % quantile of the trees of a forest", None),
     "high": ("90 % quantile of the trees of a forest", None),
     "dissimilarity": ("distance to the nearest training basin over the mean distance between them", "1"),
-    "applicable": ("whether the dissimilarity is that of a training basin: 1 yes, 0 no", "1"),
+    "applicable": ("whether the dissimilarity is that of a training basin", "1"),
 }
 
 
@@ -123,9 +123,14 @@ def signature_maps(grid: Grid, found: Mapping[str, np.ndarray], facts: Mapping[s
     for name, values in found.items():
         target = next(target for target in facts if name.startswith(target))
         part = name.removeprefix(target).removeprefix("_")
-        attrs = store.attributes(target) | {"comment": facts[target]}
+        attrs: dict[str, object] = {**store.attributes(target), "comment": facts[target]}
         if part:
             meaning, units = MEANINGS[part]
             attrs = {"long_name": f"{VARIABLES[target].long_name}: {meaning}", "units": units or attrs["units"]}
+        if part == "applicable":
+            attrs |= {
+                "flag_values": np.array([code for code, _ in NO_YES], values.dtype),
+                "flag_meanings": " ".join(word for _, word in NO_YES),
+            }
         dataset[name] = (("y", "x"), values, attrs | {"grid_mapping": domain_store.GRID_MAPPING})
     return dataset

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import xarray as xr
 
-from chase_jax.checks import InputError, require
+from chase_jax.checks import InputError, after_number, require
 from chase_jax.io import netcdf_classic, units
 from chase_jax.variables import VARIABLES, Variable
 
@@ -193,7 +193,7 @@ def check_values(
         return
     index = tuple(int(i) for i in np.unravel_index(int(np.argmin(good)), values.shape))
     found = values[index]
-    unit = "" if variable.units == "1" else f" {variable.units}"
+    unit = after_number(variable.units)
     what = "is missing (NaN)" if np.isnan(found) else f"is {found:g}{unit}"
     more = int(values.size - good.sum()) - 1
     also = f" (and at {more} more)" if more else ""

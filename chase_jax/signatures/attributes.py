@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from chase_jax.checks import InputError, require
+from chase_jax.checks import InputError, after_number, require
 from chase_jax.domain.drainage import Drainage
 from chase_jax.signatures import baseflow
 from chase_jax.variables import PREDICTORS, VARIABLES
@@ -216,7 +216,7 @@ def _require_possible(column: pd.Series, name: str) -> None:
     if len(bad):
         raise InputError(
             f"predictor {name}: is {bad.iloc[0]:g} at gauge {bad.index[0]}; allowed is {variable.valid_min:g} to "
-            f"{variable.valid_max:g} {variable.units}; correct the value or convert its unit."
+            f"{variable.valid_max:g}{after_number(variable.units)}; correct the value or convert its unit."
         )
 
 

@@ -146,7 +146,7 @@ def test_a_catchment_outside_the_domain_is_refused():
     [
         ("surface_altitude", np.nan, r"`surface_altitude` must be between .* but is nan at row 5, column 5"),
         ("cell_area", 0.0, "`cell_area` must be between"),
-        ("sand_fraction", 1.2, "`sand_fraction` must be between 0 and 1 1, but is 1.2 at row 5, column 5"),
+        ("sand_fraction", 1.2, "`sand_fraction` must be between 0 and 1, but is 1.2 at row 5, column 5"),
         ("clay_fraction", 0.7, "at most 1, but is 1.1"),
         ("specific_yield", np.nan, "`specific_yield`"),
         ("lake_sill_altitude", 1e6, "`lake_sill_altitude`"),

@@ -253,7 +253,10 @@ def test_maps_and_maps_without_a_gauge(given, mapped, tmp_path):
             assert np.isfinite(found[name].values).all()
             assert found[name].values.min() >= 0.0
             assert found[name].attrs["units"] == found[f"{name}_low"].attrs["units"] == unit
-            assert set(np.unique(found[f"{name}_applicable"].values)) <= {0.0, 1.0}
+            applicable = found[f"{name}_applicable"]
+            assert set(np.unique(applicable.values)) <= {0.0, 1.0}
+            assert applicable.attrs["flag_meanings"] == "no yes"
+            assert applicable.attrs["flag_values"].dtype == applicable.dtype
         assert found["baseflow_index"].values.max() <= 1.0
         assert found["baseflow_index"].attrs["interval_days"] == interval_of_kept(folder)
         assert "interval_days" not in found["runoff_depth"].attrs

@@ -206,6 +206,9 @@ def test_observations_follow_the_order_of_the_gauges_and_the_days_asked_for(tmp_
     store.write_dataset(data, tmp_path / "o.nc", "A test")
     found = gauge_store.read_observations(tmp_path / "o.nc", gauges, "1990-01-02", "1990-01-05")
     np.testing.assert_allclose(found.values[0] * 86400.0, [np.nan, 3.0, 4.0, np.nan])
+    with xr.open_dataset(tmp_path / "o.nc") as back:
+        assert back["discharge"].attrs["cell_methods"] == "time: mean"
+        np.testing.assert_array_equal(np.diff(back["time_bnds"])[:, 0], np.timedelta64(1, "D"))
 
 
 def test_maps_and_series_are_cf(tmp_path, grid):
