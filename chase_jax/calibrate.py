@@ -15,7 +15,7 @@ from chase_jax import (
     workflows,
 )
 from chase_jax.checks import require
-from chase_jax.io import map_store, run_folder, store
+from chase_jax.io import map_store, run_folder
 
 PARAMETERS = calibrate_case.PARAMETERS
 UNUSED_INTERVAL = 3  # days, where no baseflow index is sought
@@ -60,7 +60,7 @@ def one(settings: Any) -> str:
         workflows.listening() as asked,
     ):
         if folder.finished:
-            folder.require_same(workflows.decisive(settings))
+            folder.require_same(calibrate_case.decisive(settings))
             return f"{folder.path}: is finished"
         cellwise = settings.method == "gradient" and settings.variant == "newton"
         require(
@@ -80,7 +80,7 @@ def one(settings: Any) -> str:
             "each trial's parameters; leave it empty.",
         )
         given = workflows.inputs(settings, folder)
-        facts = workflows.facts(settings, given)
+        facts = workflows.facts(settings, given) | calibrate_case.decisive(settings)
         if job is not None:
             return job(settings, folder, facts, given, asked)
         names = calibrate_case.NAMES[settings.target]
@@ -97,7 +97,6 @@ def one(settings: Any) -> str:
             interval % 2 == 1 and 3 <= interval <= 11, f"maps.interval_days is {interval}; allowed are 3, 5, 7, 9, 11."
         )
         calibrate_case.parameters_of(settings)  # refused before anything is written
-        facts |= {"input.maps": store.sha256(store.local_path(settings.maps.path, "maps.path"))}
         fields = settings.method == "gradient" and settings.variant != "newton"
         study = calibrate_fields.run if fields else calibrate_cells.run
         return study(settings, folder, facts, given, maps, interval, asked)

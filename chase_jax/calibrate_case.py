@@ -31,6 +31,20 @@ RUNOFF_SPREAD, INDEX_SPREAD = 0.1, 0.05  # 1, of the runoff depth, and of the in
 TEN_TO_NINETY = 2.5631  # 1, standard deviations between the quantiles of 10 and 90 % of a normal distribution
 
 
+def decisive(settings: Any) -> dict[str, Any]:
+    """What decides the results besides the model's inputs, flat: keys, and what is in the maps.
+
+    Args:
+        settings: A checked :class:`chase_jax.config.Calibrate`.
+
+    Raises:
+        InputError: If there is no such file of maps.
+    """
+    maps = settings.maps.path
+    content = {"input.maps": store.sha256(store.local_path(maps, "maps.path"))} if maps else {}
+    return workflows.decisive(settings) | content
+
+
 def parameters_of(settings: Any) -> dict[str, str]:
     """The parameter that is to meet each signature. Argument: settings, a :class:`chase_jax.config.Calibrate`."""
     found = {"runoff_depth": settings.fit.runoff_depth_by, "baseflow_index": settings.fit.baseflow_index_by}

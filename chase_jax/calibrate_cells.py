@@ -207,7 +207,7 @@ class _Job:
         enough = bracket.never if kind == COUPLED else self._enough
         if self.settings.method == "standard":
             if before is None:
-                return alternating.standard(evaluate, start, self.goal, trials)
+                return alternating.standard(evaluate, start, self.goal, trials, enough)
             return alternating.again(evaluate, before, self.goal, max(trials // 2, 2), enough)
         again = before is not None and (kind == COUPLED or self.settings.fit.derivatives != "always")
         asked = "never" if again else self.settings.fit.derivatives

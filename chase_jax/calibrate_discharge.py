@@ -28,7 +28,6 @@ from chase_jax.signatures import baseflow
 PARAMETERS, FITTED, TABLE, TRIALS = "parameters.nc", "parameters.csv", "discharge.csv", "trials.csv"
 START, WIDE_START = "restart/start.nc", "restart/start_coarse.nc"
 COARSE = {"domain": "domain.nc", "forcing": "forcing.nc", "gauges": "gauges.csv"}  # files of fit.coarse
-LEAST_RECORD = 30  # days with an observation that each part of the record must have
 Search = hydrographs.Simulator | hydrographs.TwoWidths
 SCORES = {"nse": metrics.nse, "kge": metrics.kge, "pcc": metrics.pcc, "pbias": metrics.pbias}
 OF_LEVELS = ("nse", "pcc")  # the others ask where a level counts from
@@ -190,14 +189,11 @@ def _record(settings: Any, given: build.Inputs, weights: dict[str, float], fitte
 
     def enough(variable: str, where: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
         series = gauge_store.read_observations(path, gauges, *period, variable).values.T
-        seen = series[:fitted]
-        there = np.isfinite(seen)
-        highest, lowest = seen.max(0, initial=-np.inf, where=there), seen.min(0, initial=np.inf, where=there)
-        used = np.flatnonzero(where & (highest > lowest) & (there.sum(axis=0) >= LEAST_RECORD))
+        used = np.flatnonzero(where & gauge_store.telling(series[:fitted]))
         require(
             used.size > 0,
-            f"{path}: no gauge{what} has {LEAST_RECORD} days of {variable}, and not always the same, in the first "
-            f"{fitted} days of {period[0]} to {period[1]}; choose another period or fit.share.",
+            f"{path}: no gauge{what} has {gauge_store.LEAST_RECORD} days of {variable}, and not always the same, in "
+            f"the first {fitted} days of {period[0]} to {period[1]}; choose another period or fit.share.",
         )
         return used, series[:, used]
 
@@ -242,7 +238,7 @@ def _scores(record: Record, made: dict[str, np.ndarray], fitted: int) -> list[di
         row: dict[str, Any] = {"gauge_id": name, "variable": gauge_store.LEVEL if level else gauge_store.DISCHARGE}
         for label, part_of in (("fitted", slice(0, fitted)), ("later", slice(fitted, None))):
             seen = record.series[part_of, place]
-            enough = np.isfinite(seen).sum() >= LEAST_RECORD
+            enough = np.isfinite(seen).sum() >= gauge_store.LEAST_RECORD
             for when, series in made.items():
                 for kind, score in SCORES.items():
                     told = enough and (kind in OF_LEVELS or not level)

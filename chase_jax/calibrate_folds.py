@@ -16,10 +16,11 @@ import numpy as np
 import xarray as xr
 
 from chase_jax import config
-from chase_jax.calibrate_case import PARAMETERS, REPORT
+from chase_jax.calibrate_case import PARAMETERS, REPORT, decisive
 from chase_jax.calibration import cellwise
 from chase_jax.checks import InputError, require
 from chase_jax.io import store, tables
+from chase_jax.io.run_folder import Taken, finished_under
 
 TABLE = "folds.csv"
 
@@ -45,19 +46,17 @@ def run(settings: Any, calibrate: Callable[[Any], str]) -> str:
     mine = files if part is None else files[part[0] - 1 :: part[1]]
     told, refused = [], 0
     for file in mine:
-        here = pathlib.Path(settings.output.directory).expanduser() / file.stem
-        # what is there is a part of this job, so it is gone on with
-        output = dataclasses.replace(settings.output, directory=str(here))
-        maps = dataclasses.replace(settings.maps, path=str(file), folder=None)
-        fold = dataclasses.replace(settings, output=output, maps=maps, part=None, resume=not settings.output.overwrite)
         try:
-            calibrate(fold)
+            calibrate(_fold(settings, file))
             told.append(f"{file.stem}: done")
+        except Taken:
+            raise
         except InputError as error:  # the others are of use without it
             refused += 1
             told.append(f"{file.stem}: left out, {error}")
     require(refused < len(mine) or not mine, told[0] if told else "")
-    done = [file.stem for file in files if _finished(pathlib.Path(settings.output.directory) / file.stem)]
+    folds = {file.stem: _fold(settings, file) for file in files}
+    done = [name for name, one in folds.items() if finished_under(one.output.directory, decisive(one))]
     if len(done) == len(files) - refused:
         told.append(_joined(pathlib.Path(settings.output.directory).expanduser(), done))
     else:
@@ -65,9 +64,12 @@ def run(settings: Any, calibrate: Callable[[Any], str]) -> str:
     return "\n".join(told)
 
 
-def _finished(folder: pathlib.Path) -> bool:
-    """Whether a calibration has ended."""
-    return (folder / PARAMETERS).exists() and (folder / REPORT).exists()
+def _fold(settings: Any, file: pathlib.Path) -> Any:
+    """The settings of the calibration on one file; what is there is a part of this job, so it is gone on with."""
+    here = pathlib.Path(settings.output.directory).expanduser() / file.stem
+    output = dataclasses.replace(settings.output, directory=str(here))
+    maps = dataclasses.replace(settings.maps, path=str(file), folder=None)
+    return dataclasses.replace(settings, output=output, maps=maps, part=None, resume=not settings.output.overwrite)
 
 
 def _joined(folder: pathlib.Path, names: list[str]) -> str:

@@ -27,7 +27,6 @@ from chase_jax.model.surface_water import State as Water
 
 PARAMETERS, TABLE, INFLOW = "parameters.nc", "roughness.csv", "trials/inflow.nc"
 FLUXES = ["runoff", "precipitation", "open_water_evaporation"]
-LEAST_RECORD = 30  # days with an observation that a half of the record must have
 
 
 def run(
@@ -55,12 +54,11 @@ def run(
     days = settings.period.start, settings.period.end
     observed = gauge_store.read_observations(given.paths["observations"], gauges, *days).values.T
     half = len(observed) // 2
-    enough = [np.isfinite(part).sum(axis=0) >= LEAST_RECORD for part in (observed[:half], observed[half:])]
-    used = np.flatnonzero(enough[0] & enough[1])
+    used = np.flatnonzero(gauge_store.telling(observed[:half]) & gauge_store.telling(observed[half:]))
     require(
         used.size > 0,
-        f"{given.paths['observations']}: no gauge has {LEAST_RECORD} days of discharge in each half of "
-        f"{days[0]} to {days[1]}; choose another period.",
+        f"{given.paths['observations']}: no gauge has {gauge_store.LEAST_RECORD} days of discharge in each half of "
+        f"{days[0]} to {days[1]}, and not always the same; choose another period.",
     )
     cells = gauges.cell[used]
     twice = next((gauges.gauge_id[g] for g in used if (cells == gauges.cell[g]).sum() > 1), None)
@@ -146,7 +144,7 @@ def run(
     store.write_text(tables.text(rows, digits=6), folder.path / TABLE)
     folder.note(PARAMETERS, TABLE)
     left = [gauges.gauge_id[k] for k in range(len(gauges.gauge_id)) if k not in used]
-    told = [f"without a record in both halves, left out: {', '.join(left)}"] if left else []
+    told = [f"without a record that varies in both halves, left out: {', '.join(left)}"] if left else []
     for row in rows:
         told.append(
             f"{row['gauge_id']}: roughness {row['manning_roughness']:.4f}, correlation in the first half "

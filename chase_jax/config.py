@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 import difflib
 import functools
+import math
 import pathlib
 import re
 import typing
@@ -29,6 +30,7 @@ RUN_FOLDER = "runs/${run_name:${domain.path}}"
 
 
 NAMED = {"run": "DOMAIN", "table": "TABLE"}  # what resolvers name a folder after, as help tells it
+SEEDS = 2**32 - 1  # largest seed that all generators take
 NUMBERS = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
@@ -319,7 +321,7 @@ class Search:
     draws: int = key(30, "random draws", low=1)
     folds: int = key(5, "folds of the inner cross-validation", low=2)
     groups: int = key(5, "groups of sites that share a search in the grouped design", low=2)
-    seed: int = key(0, "where all chance comes from", low=0)
+    seed: int = key(0, "where all chance comes from", low=0, high=SEEDS)
     smearing: bool = key(False, "correct the bias of squaring a learned root")
 
 
@@ -396,8 +398,8 @@ class Fit:
     runs: float | None = key(
         None,
         "forward runs (the run-in once and the period) after which a search in closed columns, variant=newton, begins "
-        "no trial more; what a round began with and the last spin-up come on top, and method=standard ends its first "
-        "round; empty for no limit",
+        "no trial more; what a round began with and the last spin-up come on top; empty for no "
+        "limit",
         low=0,
     )
     pilot: int = key(
@@ -425,7 +427,7 @@ class Fit:
     rate: float = key(0.1, "learning rate of fit.optimiser=adam", low=0)
     smoothness: float = key(0.1, "of variant=field: weight of differences between neighbors", low=0)
     width: int = key(16, "of variant=network: neurons of a hidden layer", low=1)
-    seed: int = key(0, "of the first weights of variant=network, and of the draws of a pilot")
+    seed: int = key(0, "of the first weights of variant=network, and of the draws of a pilot", low=0, high=SEEDS)
     model: str = key("coupled", "which model judges the result", ("coupled", "columns"))
     parameters: list[str] = key(  # noqa: RUF009  a field, not a shared list
         ["dcor", "baseflow_factor", "manning_roughness", "bed_conductance_factor"],
@@ -613,6 +615,8 @@ def check(config: Config) -> Config:
         value: Any = config
         for part in name.split("."):
             value = getattr(value, part)
+        numbers = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, float)]
+        require(all(map(math.isfinite, numbers)), f"{name} is {value}; it must be finite.")
         choices, low, high = (field.metadata[limit] for limit in ("choices", "low", "high"))
         if choices and value not in choices:
             hint = nearest(str(value), list(choices))

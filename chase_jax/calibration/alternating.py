@@ -29,7 +29,9 @@ NEAR_SHARE = 0.02  # 1, of the range of a parameter, first step of a search from
 FARTHEST_SHARE = 0.2  # 1, the same at most
 
 
-def standard(evaluate: Evaluate, start: np.ndarray, goal: Goal, trials: int = 12) -> Fit:
+def standard(
+    evaluate: Evaluate, start: np.ndarray, goal: Goal, trials: int = 12, enough: Callable[[], bool] = never
+) -> Fit:
     """One parameter after the other, each found between its bounds with the others as they are.
 
     Args:
@@ -37,10 +39,20 @@ def standard(evaluate: Evaluate, start: np.ndarray, goal: Goal, trials: int = 12
         start: (parameter, cell) unknowns to begin with, 1.
         goal: One signature for every parameter, in the same order.
         trials: Most trials of one parameter after its bounds were tried.
+        enough: Asked before a trial of a parameter whose bounds were tried, and before the next parameter; where it
+            says yes the search ends with what it has.
     """
     unknowns = np.array(start)
     share = expit(unknowns)
+
+    def stop(found: object) -> None:
+        if enough():
+            raise StopIteration
+
     for row in range(len(goal.names)):
+        if row > 0 and enough():
+            break
+        before = share[row].copy()
 
         def miss(value: np.ndarray, cell: np.ndarray, row: int = row) -> np.ndarray:
             share[row, cell] = value
@@ -49,11 +61,12 @@ def standard(evaluate: Evaluate, start: np.ndarray, goal: Goal, trials: int = 12
         cells = np.arange(unknowns.shape[1])
         low, high = np.full(cells.size, MARGIN), np.full(cells.size, 1.0 - MARGIN)
         found = scipy.optimize.elementwise.find_root(
-            miss, (low, high), args=(cells,), tolerances={"fatol": CLOSE}, maxiter=trials
+            miss, (low, high), args=(cells,), tolerances={"fatol": CLOSE}, maxiter=trials, callback=stop
         )
         edge = np.where(np.abs(found.f_bracket[0]) <= np.abs(found.f_bracket[1]), low, high)
         bracketed = np.sign(found.f_bracket[0]) * np.sign(found.f_bracket[1]) <= 0
-        share[row] = np.where(bracketed & np.isfinite(found.x), found.x, edge)
+        between = bracketed & (found.x > low) & (found.x < high)  # stopped at once, only the bounds are known
+        share[row] = np.where(between, found.x, np.where(bracketed, before, edge))
     unknowns = logit(share)
     outcome = evaluate(unknowns, False)
     residuals = goal.residuals(outcome)

@@ -91,7 +91,7 @@ class Partial:
             spent, before = float(balance.cost), 0
         simulator, part = self._part(state, cells)
         found = simulator.run(jnp.asarray(unknowns[:, cells]), part, before)[0]
-        found = self._merged(cells, self.outcome, found)
+        found = self._merged(cells, changed, self.outcome, found)
         return dataclasses.replace(found, cost=found.cost + spent)
 
     def _settled(self, unknowns: np.ndarray, state: State, moving: np.ndarray, cycles: int) -> tuple[State, Outcome]:
@@ -105,11 +105,11 @@ class Partial:
         """
         moving, balance, spent = moving.copy(), self.balance, 0.0
         while cycles > 0 and moving.any():
-            cells = self._chosen(moving)
+            cells, asked = self._chosen(moving), moving.copy()
             simulator, part = self._part(state, cells)
             part, found = simulator.settled(jnp.asarray(unknowns[:, cells]), part, min(cycles, STAGE))
             moving[cells] &= ~trial.stand_still(found.drift, found.runoff_depth)
-            balance, state = self._merged(cells, balance, found), placed(state, part, cells, moving.size)
+            balance, state = self._merged(cells, asked, balance, found), placed(state, part, cells, moving.size)
             cycles -= STAGE
             spent += float(balance.cost)
         if balance is None:
@@ -139,14 +139,22 @@ class Partial:
         return self.simulator.of(cells), taken(state, cells, total)
 
     @staticmethod
-    def _merged(cells: np.ndarray, known: Outcome | None, new: Outcome) -> Outcome:
-        """What is known, with what is new at some cells and its cost by their share; all is new if nothing is known."""
-        if known is None or cells.size == known.drift.size:
+    def _merged(cells: np.ndarray, asked: np.ndarray, known: Outcome | None, new: Outcome) -> Outcome:
+        """What is known, with what is new of the cells asked for; all is new if nothing is known.
+
+        Args:
+            cells (chosen,): Cells that ran; those not asked for only filled up, maybe from stores that are not theirs.
+            asked (cell,): Whether a cell was asked for.
+            known: What is known of all cells.
+            new: What the chosen ones gave; its cost counts by their share.
+        """
+        if known is None:
             return new
+        mine = asked[cells]
 
         def placed(old: np.ndarray, part: np.ndarray) -> np.ndarray:
             merged = np.array(old)
-            merged[cells] = part
+            merged[cells[mine]] = np.asarray(part)[mine]
             return merged
 
         return Outcome(

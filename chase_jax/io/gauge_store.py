@@ -17,6 +17,7 @@ from chase_jax.io import store, tables
 
 COLUMNS = "gauge_id,x,y,area_km2,name"
 DISCHARGE, LEVEL = "discharge", "lake_level"
+LEAST_RECORD = 30  # days with an observation that each part of a record must have
 CODES_OF_MISSING = (-999, -999.9, -999.99, -9999, -9999.9, -9999.99, -99999, -999999, -32767, -32768)
 SMALL_CODES_OF_MISSING = (-99, -99.9, -99.99)  # may be flows where others are negative as well, as under a tide
 
@@ -117,6 +118,17 @@ def has_levels_alone(path: str | os.PathLike[str]) -> bool:
     """Whether a file of observations holds levels of lakes and no discharge. Argument: the file."""
     with store.open_dataset(store.local_path(path, "observations.path")) as dataset:
         return LEVEL in dataset and DISCHARGE not in dataset
+
+
+def telling(series: np.ndarray) -> np.ndarray:
+    """Whether a record is long enough, and not always the same, so that a search may learn from it (gauge,).
+
+    Args:
+        series (day, gauge): What was observed, NaN where missing.
+    """
+    there = np.isfinite(series)
+    highest, lowest = series.max(0, initial=-np.inf, where=there), series.min(0, initial=np.inf, where=there)
+    return (highest > lowest) & (there.sum(axis=0) >= LEAST_RECORD)
 
 
 def read_observations(

@@ -58,7 +58,7 @@ def _whole(given: object, file: pathlib.Path) -> int:
     except ValueError:
         number = np.nan
     require(
-        number == np.round(number),
+        bool(np.isfinite(number)) and number == np.round(number) and number > 0,
         f"{file}: variable baseflow_index: the attribute {INTERVAL} is '{given}'; it must be a whole number of days, "
         "odd, 3 to 11; correct it.",
     )

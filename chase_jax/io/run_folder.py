@@ -26,6 +26,10 @@ RESTART_SLOTS = 2  # restart files kept: the newest, and the one before in case 
 SPARE_BYTES = 20_000_000  # free space below which a run stops before it writes
 
 
+class Taken(InputError):
+    """A folder holds another run than the one that was to go on, or is in use."""
+
+
 class RunFolder:
     """The files of one run.
 
@@ -144,6 +148,19 @@ class RunFolder:
         )
 
 
+def finished_under(directory: str | os.PathLike[str], keys: dict[str, Any]) -> bool:
+    """Whether a folder holds a finished run that began with these values.
+
+    Args:
+        directory: The folder.
+        keys: Some of what decides the results, flat, as JSON values.
+    """
+    manifest = _read(pathlib.Path(directory).expanduser() / MANIFEST)
+    if not manifest or manifest["status"] != "finished":
+        return False
+    return all(manifest["configuration"].get(key) == value for key, value in keys.items())
+
+
 def versions() -> dict[str, str]:
     """Versions of what decides the numbers."""
     names = ("chase_jax", "jax", "jaxlib", "numpy", "equinox", "lineax")
@@ -219,11 +236,11 @@ def _require_same(before: dict[str, Any], now: dict[str, Any], path: pathlib.Pat
     """Require a run to be resumed under the configuration it began with."""
     changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     listed = ", ".join(f"{key} ({before.get(key)} -> {now.get(key)})" for key in changed[:4])
-    require(
-        not changed,
-        f"output.directory: {path}: the run there began with another configuration: {listed}; "
-        "give the same values, or choose another folder.",
-    )
+    if changed:
+        raise Taken(
+            f"output.directory: {path}: the run there began with another configuration: {listed}; "
+            "give the same values, or choose another folder."
+        )
 
 
 @contextlib.contextmanager
@@ -237,11 +254,11 @@ def _locked(path: pathlib.Path) -> Iterator[None]:
             break
         except FileExistsError:
             holder = _holder(lock)
-            require(
-                _is_dead(holder),
-                f"output.directory: {path}: is in use by process {holder.get('process', '?')} on "
-                f"{holder.get('host', '?')}; wait for it, choose another folder, or delete {lock} if it is gone.",
-            )
+            if not _is_dead(holder):
+                raise Taken(
+                    f"output.directory: {path}: is in use by process {holder.get('process', '?')} on "
+                    f"{holder.get('host', '?')}; wait for it, choose another folder, or delete {lock} if it is gone."
+                ) from None
             lock.unlink(missing_ok=True)
         except OSError as error:
             raise InputError(

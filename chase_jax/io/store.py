@@ -23,6 +23,7 @@ from chase_jax.variables import VARIABLES, Variable
 CONVENTIONS = "CF-1.11"
 CODES = ("active", "flow_direction", "vegetation_class", "lake_index", "lake_patch")  # flags: CF asks no unit of them
 OLDER_NAMES = {"runoff_depth": "runoff_amount"}  # standard names that files written before may bear
+SLACK = 1e-6  # 1, by which values in single precision may lie beyond a bound, as a share of it
 NO_CODE = -1  # stands in files of codes where there is none
 
 
@@ -187,8 +188,8 @@ def check_values(
     variable = VARIABLES[name]
     low = variable.valid_min if low is None else low
     high = variable.valid_max if high is None else high
-    slack = 1e-6 * max(abs(low), abs(high))  # single precision in a file
-    good = (values >= low - slack) & (values <= high + slack)
+    # single precision in a file
+    good = (values >= low - SLACK * abs(low)) & (values <= high + SLACK * abs(high))
     if good.all():
         return
     index = tuple(int(i) for i in np.unravel_index(int(np.argmin(good)), values.shape))

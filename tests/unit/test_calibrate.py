@@ -330,6 +330,11 @@ def below_nothing(data):
     return data.assign(runoff_depth=data["runoff_depth"].copy(data=np.full((4, 4), -3.0)))
 
 
+def interval(data, days):
+    data["baseflow_index"].attrs["interval_days"] = days
+    return data
+
+
 def without_interval(data):
     del data["baseflow_index"].attrs["interval_days"]
     return data
@@ -343,6 +348,11 @@ def without_interval(data):
         (beyond_one, [], "is 1.5 at row"),
         (below_nothing, [], "is -3 kg m-2 year-1 at row"),
         (without_interval, [], "give the interval of the basins"),
+        (lambda data: interval(data, np.inf), [], "interval_days is 'inf'; it must be a whole number"),
+        (lambda data: interval(data, -5), [], "interval_days is '-5'; it must be a whole number"),
+        (lambda data: data, ["fit.seed=-1"], "fit.seed is -1; it must be at least 0"),
+        (lambda data: data, ["fit.prior=inf"], "fit.prior is inf; it must be finite"),
+        (lambda data: data, ["fit.weights=[1.0,inf]"], "it must be finite"),
         (without_interval, ["maps.interval_days=4"], "allowed are 3, 5, 7, 9, 11"),
         (lambda data: data.drop_vars("runoff_depth"), [], "variable runoff_depth: is missing"),
         (lambda data: data, ["maps.path=nowhere.nc"], "no such file"),

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+import xarray as xr
 from stand_in_trials import HIDDEN, StandIn, maps
 
 from chase_jax import calibrate_case, cli
@@ -115,3 +116,27 @@ def test_wrong_folders_and_parts_are_refused(tmp_path, capsys, more, told):
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.usefixtures("_stand_in")
+def test_other_maps_or_keys_are_not_taken_for_what_was_done(tmp_path, capsys):
+    words = folds(tmp_path)
+    assert cli.main(["calibrate", *words]) == 0
+    capsys.readouterr()
+    before = (tmp_path / "run" / "folds.csv").read_text()
+    assert cli.main(["calibrate", *words, "part=1/2", "output.overwrite=true", "fit.trials=9"]) == 0
+    assert "1 of 2 are done" in capsys.readouterr().out
+    assert (tmp_path / "run" / "folds.csv").read_text() == before
+    assert cli.main(["calibrate", *words]) == 2  # one is of nine trials now
+    error = capsys.readouterr().err
+    assert "fit.trials (9 -> 12)" in error
+    assert error.count("\n") == 1
+    assert cli.main(["calibrate", *words, "output.overwrite=true"]) == 0
+    file = tmp_path / "maps_without" / "01.nc"
+    with xr.open_dataset(file) as data:
+        wetter = data.load()
+    wetter["runoff_depth"] = wetter["runoff_depth"] * 1.3
+    wetter.to_netcdf(file)
+    capsys.readouterr()
+    assert cli.main(["calibrate", *words]) == 2
+    assert "input.maps" in capsys.readouterr().err

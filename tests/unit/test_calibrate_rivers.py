@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import small_case
+import xarray as xr
 
 from chase_jax import calibrate_rivers, cli
 from chase_jax.calibration import free, routing
@@ -126,3 +127,14 @@ def test_stores_of_another_domain_are_refused_before_anything_is_kept(tmp_path, 
     assert "initial.path: " in error
     assert error.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_a_record_that_never_changes_teaches_nothing(tmp_path, words, capsys):
+    with xr.open_dataset(tmp_path / "observations.nc") as data:
+        stuck = data.load()
+    stuck["discharge"][1] = 3.0
+    stuck.to_netcdf(tmp_path / "observations.nc")
+    assert cli.main(["calibrate", *words]) == 0
+    assert "left out: low, silent" in capsys.readouterr().out
+    rows = list(csv.DictReader((tmp_path / "run" / "roughness.csv").open()))
+    assert [row["gauge_id"] for row in rows] == ["up"]

@@ -140,6 +140,19 @@ def test_standard_finds_one_parameter_after_the_other(hidden):
     assert len(cell.trials) <= 2 * (12 + 2) + 1
 
 
+@pytest.mark.parametrize(("most", "second"), [(4, False), (9, False), (10, True)])
+def test_standard_stops_when_asked_with_what_it_has(hidden, most, second):
+    cell = Cell(coupling=0.0)
+    goal = Goal(cell.values(hidden), NAMES)
+    fit = alternating.standard(cell, START, goal, enough=lambda: len(cell.trials) >= most)
+    assert most <= len(cell.trials) <= most + 3  # the bounds of the next parameter, and what was found
+    np.testing.assert_array_equal(goal.residuals(cell(fit.unknowns, False)), fit.residuals)
+    assert np.allclose(fit.unknowns[1], START[1]) is not second  # whether it was sought
+    assert (np.abs(fit.unknowns) < damped.LIMIT - 1.0).all()  # a bound is no answer before the search began
+    begun = np.abs(goal.residuals(cell(START, False)))[0]
+    assert np.median(np.abs(fit.residuals[0])) < 0.5 * np.median(begun)
+
+
 @pytest.mark.parametrize("coupling", [0.3, 1.5])
 def test_standard_misses_runoff_where_the_second_parameter_moves_it_and_repeating_it_mends_that(hidden, coupling):
     cell = Cell(coupling)

@@ -173,3 +173,19 @@ def test_stores_are_renewed_where_parameters_changed_or_something_still_moves(fe
     assert not changed.all()
     known.begin(moved, still)
     assert 0.0 < float(known.run(usual, new).cost) < 1.0  # what was known of the cell was of other stores
+
+
+def test_columns_that_only_fill_up_keep_what_their_own_stores_gave(few):
+    known, _, usual, start = few
+    state, balance = known.renewed(usual, start, 2)
+    known.begin(usual, balance)
+    moved = usual + 1.5
+    first = known.run(moved, state, 8)  # each from stores of its own equilibrium
+    known.know(moved, first)
+    back = moved.copy()
+    back[:, 0] = usual[:, 0]
+    found = known.run(back, state, 8)
+    assert 0.0 < float(found.cost) < float(first.cost)
+    assert found.runoff_depth[0] != first.runoff_depth[0]
+    for name in ("runoff_depth", "baseflow_index", "drift"):
+        np.testing.assert_array_equal(getattr(found, name)[1:], getattr(first, name)[1:])
