@@ -48,8 +48,9 @@ def decisive(settings: Any) -> dict[str, Any]:
 def parameters_of(settings: Any) -> dict[str, str]:
     """The parameter that is to meet each signature. Argument: settings, a :class:`chase_jax.config.Calibrate`."""
     found = {"runoff_depth": settings.fit.runoff_depth_by, "baseflow_index": settings.fit.baseflow_index_by}
+    alone = len(NAMES.get(settings.target, found)) == 1
     require(
-        found["runoff_depth"] != found["baseflow_index"],
+        alone or found["runoff_depth"] != found["baseflow_index"],
         f"fit.runoff_depth_by and fit.baseflow_index_by are both {found['runoff_depth']}; name two parameters.",
     )
     return found

@@ -146,8 +146,8 @@ def run(
             ", ".join(f"{n.upper()} {row[f'{n}_before_{label}']:.3f} -> {row[f'{n}_after_{label}']:.3f}" for n in shown)
             for label in ("fitted", "later")
         ]
-        what = ", lake level" if level else ""
-        told.append(f"{row['gauge_id']}{what}: {parts[0]} in the days fitted; {parts[1]} later")
+        what, later = ", lake level" if level else "", f"; {parts[1]} later" * (fitted < len(record.series))
+        told.append(f"{row['gauge_id']}{what}: {parts[0]} in the days fitted{later}")
     told.append(f"{len(folder.chunks)} runs, {sum(c['row']['derivatives'] for c in folder.chunks)} with derivatives")
     folder.finish(*told)
     return "\n".join([*told, f"parameters: {folder.path / PARAMETERS}"])

@@ -208,7 +208,7 @@ def gauss_newton(
     elif jacobian is None:
         jacobian = _differences(evaluate, best, goal, residuals)
     anew = None if anew is None else anew & (np.abs(residuals).max(axis=0) > CLOSE)
-    if anew is not None and anew.any():
+    if anew is not None and anew.any() and outcome.slopes is None:
         near = _differences(evaluate, best, goal, residuals, NEAR_DIFFERENCE * anew)
         jacobian = np.where(anew[:, None, None], near, jacobian)
     damping, idle = np.full(best.shape[1], damped.FIRST_DAMPING), 0

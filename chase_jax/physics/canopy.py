@@ -36,7 +36,7 @@ UNLOADING_TIME = 43200.0  # s, e-folding time of snow, foley1996
 FASTEST_EVAPORATION = 2e-4  # kg m-2 s-1; leaves keep what this would take in the step, the rest drips before it
 SNOW_EXPONENT = 2.0 / 3.0  # 1, of the area that snow covers, deardorff1978
 WATER_FLOOR = 1e-9  # kg m-2, keeps the share of liquid regular where leaves are dry
-# Upper leaves, upper stems, low vegetation, per unit two-sided area: foley1996.
+# Upper leaves, upper stems, low vegetation, per unit two-sided area: snow as in foley1996, liquid half of it.
 LIQUID_CAPACITY = (0.10, 0.20, 0.10)  # kg m-2
 SNOW_CAPACITY = (2.0, 4.0, 2.0)  # kg m-2
 LIQUID_TO_SNOW = tuple(snow / liquid for snow, liquid in zip(SNOW_CAPACITY, LIQUID_CAPACITY, strict=True))

@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 from stand_in_trials import HIDDEN, StandIn, maps, read
 
-from chase_jax import calibrate_case, cli
+from chase_jax import calibrate_case, cli, config
 from chase_jax.calibration import cellwise, pilot
 from chase_jax.calibration.trial import Outcome
 from chase_jax.io import domain_store, parameter_store
@@ -60,6 +60,12 @@ def test_another_parameter_may_meet_the_index(tmp_path):
     sought = np.isin(np.arange(place.cells), cellwise_cells(place))
     assert set(found) == {"dcor", "bypass_fraction"}
     np.testing.assert_allclose(found["bypass_fraction"][sought], HIDDEN[1], rtol=0.1)
+
+
+def test_one_signature_alone_may_be_met_by_the_parameter_of_the_other():
+    words = ["target=baseflow_index", "fit.baseflow_index_by=dcor"]
+    settings = config.check(config.compose({}, "calibrate", words))
+    assert calibrate_case.parameters_of(settings)["baseflow_index"] == "dcor"
 
 
 def test_one_parameter_cannot_meet_both(tmp_path, capsys):

@@ -163,7 +163,7 @@ def test_levels_of_a_lake_alone_are_fitted_and_judged(tmp_path, words, lake, cap
         np.testing.assert_allclose(table.loc[name, "after"], hidden, rtol=1e-3)
 
 
-def test_a_lake_may_be_fitted_by_basin_and_beside_flow_with_weights(tmp_path, words, lake, monkeypatch):
+def test_a_lake_may_be_fitted_by_basin_and_beside_flow_with_weights(tmp_path, words, lake, monkeypatch, capsys):
     """Places are gauges, then lakes; each loss and each gauge weighs as it is told."""
     hidden = np.array(list(HIDDEN.values()))
     with xr.open_dataset(tmp_path / "observations.nc") as kept:
@@ -187,6 +187,7 @@ def test_a_lake_may_be_fitted_by_basin_and_beside_flow_with_weights(tmp_path, wo
     given = [word for word in words if word != NAMES]
     more = ["fit.losses=[nse,lake_level]", "fit.weights=[0.5,4]", "fit.parameters=[dcor:basin]", "fit.share=1"]
     assert cli.main(["calibrate", *given, *more]) == 0
+    assert "later" not in capsys.readouterr().out  # every day is fitted
     table = pd.read_csv(tmp_path / "run" / "parameters.csv")
     assert list(table.parameter) == ["dcor", "dcor"]  # above the gauge, and between it and the lake
     scores = pd.read_csv(tmp_path / "run" / "discharge.csv")

@@ -153,6 +153,14 @@ def test_standard_stops_when_asked_with_what_it_has(hidden, most, second):
     assert np.median(np.abs(fit.residuals[0])) < 0.5 * np.median(begun)
 
 
+def test_derivatives_that_runs_give_are_not_sought_by_differences(hidden):
+    cell = Cell()
+    goal = Goal(cell.values(hidden), NAMES)
+    fit = cellwise.gauss_newton(cell, START, goal, "always", 6, anew=np.ones(CELLS, bool))
+    assert all(cell.trials)
+    assert (np.abs(fit.residuals) <= 1.0).mean() > 0.9
+
+
 @pytest.mark.parametrize("coupling", [0.3, 1.5])
 def test_standard_misses_runoff_where_the_second_parameter_moves_it_and_repeating_it_mends_that(hidden, coupling):
     cell = Cell(coupling)
