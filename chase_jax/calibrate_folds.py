@@ -36,27 +36,27 @@ def run(settings: Any, calibrate: Callable[[Any], str]) -> str:
         A line for every file, and where the parameters are.
 
     Raises:
-        InputError: If there is no file, or every one of them is refused.
+        InputError: If there is no file, every one of them is refused, or a folder holds another run or is in use.
         Stopped: If the process is asked to stop; what is done is kept.
     """
     source = pathlib.Path(settings.maps.folder).expanduser()
     files = sorted(source.glob("*.nc"))
     require(bool(files), f"maps.folder: {source}: holds no file *.nc; give the folder maps_without of a study.")
+    folds = [(file.stem, _fold(settings, file)) for file in files]
     part = config.part_of(settings.part)
-    mine = files if part is None else files[part[0] - 1 :: part[1]]
+    mine = folds if part is None else folds[part[0] - 1 :: part[1]]
     told, refused = [], 0
-    for file in mine:
+    for name, one in mine:
         try:
-            calibrate(_fold(settings, file))
-            told.append(f"{file.stem}: done")
+            calibrate(one)
+            told.append(f"{name}: done")
         except Taken:
             raise
         except InputError as error:  # the others are of use without it
             refused += 1
-            told.append(f"{file.stem}: left out, {error}")
+            told.append(f"{name}: left out, {error}")
     require(refused < len(mine) or not mine, told[0] if told else "")
-    folds = {file.stem: _fold(settings, file) for file in files}
-    done = [name for name, one in folds.items() if finished_under(one.output.directory, decisive(one))]
+    done = [name for name, one in folds if finished_under(one.output.directory, decisive(one))]
     if len(done) == len(files) - refused:
         told.append(_joined(pathlib.Path(settings.output.directory).expanduser(), done))
     else:

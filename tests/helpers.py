@@ -1,4 +1,4 @@
-"""What tests share: derivative checks and relative residuals."""
+"""What tests share: derivative checks, relative residuals, refusals."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from chase_jax import cli
+
+
+def refused(capsys, words, folder):
+    """The one line with which `chase calibrate` refuses words; it leaves no folder."""
+    assert cli.main(["calibrate", *words]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert not folder.exists()
+    return error
 
 
 def experiment(name):

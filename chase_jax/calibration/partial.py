@@ -105,11 +105,11 @@ class Partial:
         """
         moving, balance, spent = moving.copy(), self.balance, 0.0
         while cycles > 0 and moving.any():
-            cells, asked = self._chosen(moving), moving.copy()
+            cells = self._chosen(moving)
             simulator, part = self._part(state, cells)
             part, found = simulator.settled(jnp.asarray(unknowns[:, cells]), part, min(cycles, STAGE))
+            balance, state = self._merged(cells, moving, balance, found), placed(state, part, cells, moving.size)
             moving[cells] &= ~trial.stand_still(found.drift, found.runoff_depth)
-            balance, state = self._merged(cells, asked, balance, found), placed(state, part, cells, moving.size)
             cycles -= STAGE
             spent += float(balance.cost)
         if balance is None:

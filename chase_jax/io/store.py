@@ -188,7 +188,6 @@ def check_values(
     variable = VARIABLES[name]
     low = variable.valid_min if low is None else low
     high = variable.valid_max if high is None else high
-    # single precision in a file
     good = (values >= low - SLACK * abs(low)) & (values <= high + SLACK * abs(high))
     if good.all():
         return
