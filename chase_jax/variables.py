@@ -265,7 +265,7 @@ _PARAMETERS = (
         CELL,
         0.01,
         2.5,
-        "1 m by default, which remembers the season; a shallow one answers to every rain",
+        "0.5 m by default; a deep one remembers the season, a shallow one answers to every rain",
     ),
     Variable(
         "contributing_threshold",

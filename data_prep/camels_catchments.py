@@ -14,8 +14,9 @@ attributes of basins, but no maps. So a basin is constructed:
   neighbors. Its longitude is not kept, and columns number the bands.
 * **Rivers** lie as deep below the land as they do in cells of 1 km, s times 800 m (at the same places: 580, 900 and
   930 m). Width and depth come from the mean flow that precipitation and demand let expect.
-* **Soil** has the basin's sand and clay, vegetation its dominant land cover (IGBP) and its leaf area, largest in July
-  and smallest in January. Aquifers have the model's defaults.
+* **Soil** has the basin's sand and clay, vegetation its dominant land cover (IGBP) and its leaf area between its
+  least and greatest month, in the course of :func:`chase_jax.physics.vegetation.season`. Aquifers have the model's
+  defaults.
 * **Weather.** The reanalysis drizzles. So what falls on its driest days is taken away until as many days of a year have
   less than 1 mm as the stations' `low_prec_freq` tells, and the rest is scaled to the mean of both products (local
   intensity scaling, schmidli2006). What is missing is derived (:mod:`data_prep.completion`). All of it belongs to the
@@ -41,6 +42,7 @@ import xarray as xr
 
 from chase_jax.checks import require
 from chase_jax.io import inputs, store
+from chase_jax.physics import vegetation
 from chase_jax.physics.elevation import LAPSE_RATE
 from chase_jax.signatures.attributes import Basins, climate_predictors
 from data_prep import camels_us, channels, completion, hydrography, legends, outputs, rawfiles, weather
@@ -323,8 +325,8 @@ def make_fields(
     require(not unknown, f"{told}; it must be one of the IGBP legend; {rawfiles.ADVICE} if it is cut off.")
     plants = legends.to_usgs(names.str.lower().map(lower).to_numpy(float), "igbp")
     largest, change = table["lai_max"].to_numpy(), table["lai_diff"].to_numpy()
-    season = 0.5 * (1.0 - np.cos(2.0 * np.pi * (np.arange(1, 13) - 7) / 12))
-    leaves = np.stack([spread(np.maximum(largest - change * part, 0.0)) for part in season])
+    season = vegetation.season(plants, every.latitude[chosen])
+    leaves = np.stack([spread(np.maximum(largest - change * (1.0 - part), 0.0)) for part in season])
     texture = table[["sand_frac", "silt_frac", "clay_frac"]].to_numpy()
     texture = texture / texture.sum(axis=1, keepdims=True)
     climate = climate_predictors(rain, warmth, humidity, demand)

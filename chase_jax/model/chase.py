@@ -283,16 +283,17 @@ class Chase(eqx.Module):
         """Flow from the aquifer into river or lake during one interval (cell,), m3 s-1."""
         d, p = self.domain, self.parameters
         table = soil_hydraulics.water_table(storage, p.aquifer.thickness, p.aquifer.specific_yield)
-        area = river.section(p.channel, self.geometry.network).area
+        bed = drainage_depth(d.bed_depth, p.aquifer.thickness)
+        depth = surface_water.depth(p.channel, self.geometry, water)
         return seepage.discharge(
             p.seepage,
             storage,
-            table.storage_coefficient,
+            soil_hydraulics.mean_storage_coefficient(p.aquifer.specific_yield, table.depth, bed - depth),
             table.depth,
-            drainage_depth(d.bed_depth, p.aquifer.thickness),
-            surface_water.depth(p.channel, self.geometry, water),
+            bed,
+            depth,
             water.volume,
-            area,
+            river.section(p.channel, self.geometry.network).area,
             d.cell_area,
             length,
         )

@@ -11,9 +11,9 @@ The calibrated parameter `dcor` has no public definition, so five readings of it
 W is the relative filling of the pores down to a given depth, ice included, so that frozen soil sheds water. D5 is the
 family of D3 (there $m = b/(1+b) < 1$) continued to all m > 0: monotone, bounded, with a gradient over its whole range.
 
-A shallow depth answers to every rain; a deep one, a metre by default, remembers the season, so that land which dried
-out in summer sheds little until its soil is filled again. W is counted from a threshold on, by default the wilting
-point: it then is the share of what plants can empty, as the tension water of zhao1992 is.
+A shallow depth answers to every rain; a deep one, half a metre by default, remembers the season, so that land which
+dried out in summer sheds little until its soil is filled again. W is counted from a threshold on, by default the
+wilting point: it then is the share of what plants can empty, as the tension water of zhao1992 is.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RANGE = {"D1": (1e-3, 10.0), "D2": (0.02, 30.0), "D3": (0.01, 10.0), "D4": (0.0,
 # Values to start a calibration from, 1; D3 is the exponent that zhao1992 finds in humid basins. With 0.5 in D5 the
 # contributing area equals the filling.
 START = {"D1": 1.0, "D2": 1.0, "D3": 0.3, "D4": 0.1, "D5": 0.5}
-CONTRIBUTING_DEPTH = 1.0  # m, from which most roots drink
+CONTRIBUTING_DEPTH = 0.5  # m, where most roots are; choice of this project
 FILLING_MARGIN = 1e-3  # 1, keeps the slope of (1 - W)^m finite at saturation
 DCOR_MARGIN = 1e-3  # 1, keeps m finite in D5
 LSX_PUDDLE_CAPACITY = 4.5  # kg m-2, IBIS 2; the unit of D2
@@ -55,7 +55,7 @@ class Parameters(eqx.Module):
 
     @classmethod
     def default(cls, wilting_point: PerCell, form: str = "D5") -> Parameters:
-        """The starting value of `form` in all cells, puddles of 10 mm, a metre of soil from its wilting point on.
+        """The starting value of `form` in all cells, puddles of 10 mm, half a metre of soil from its wilting point on.
 
         Puddles of less (4.5 mm in IBIS) overflow in a step of hours although the soil would take their water.
 

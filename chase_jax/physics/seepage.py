@@ -6,9 +6,9 @@ positive into the open water, with k the conductance of the bed, $A_w$ the wette
 both heads measured from the top of the bed. One channel per cell stands for all its streams, and flow to parallel
 drains has a part that is linear in the head and one that is quadratic, because the aquifer above the drains conducts
 the more the fuller it is (Hooghoudt). So streams fall fast from a flood and slowly from low flow. The measure of
-filling is the water above the level of the stream, a d with the storage coefficient a: $S_d$ of it double the
-conductance. Below the bed ($h_g < -m$) the aquifer has no hold on the water above it, which then leaks at a rate of its
-own depth alone. A shallow losing channel wets only part of its bed.
+filling is the water above the level of the stream, a d with the storage coefficient a between both heads: $S_d$ of it
+double the conductance. Below the bed ($h_g < -m$) the aquifer has no hold on the water above it, which then leaks at a
+rate of its own depth alone. A shallow losing channel wets only part of its bed.
 
 Over a time step each pair of stores relaxes towards a common level. With storage areas $a_g$ and $a_w$ and
 $\kappa = k A_w (1/a_g + 1/a_w)$ the difference of heads obeys $\dot d = -\kappa\,d\,(1 + a d/S_d)$, an equation of
@@ -84,7 +84,8 @@ def discharge(
     Args:
         parameters: Beds.
         aquifer_storage (cell,): Water of the aquifer, m per cell area, >= 0.
-        storage_coefficient (cell,): Change of that storage per change of head, 1, > 0.
+        storage_coefficient (cell,): Change of that storage per change of head between the level of the open water and
+            the water table, 1, > 0.
         water_table_depth (cell,): Depth of the head below the land surface, m.
         bed_depth (cell,): Depth of the bed below the land surface, m.
         water_depth (cell,): Depth of the open water, m, >= 0.

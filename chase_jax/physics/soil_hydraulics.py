@@ -42,6 +42,7 @@ FIELD_SUCTION = 3.4  # m, field capacity where curves are not power laws
 LEAST_SUCTION = 0.02  # m, of the van Genuchten curves; vogel2000
 SUCTION_FLOOR = 1e-10  # 1, of the power in the denominator of suction: beyond 1e5 m it no longer matters
 CONFINED_STORAGE = 0.005  # 1, storage coefficient of an aquifer whose head stands in the soil column
+SAME_LEVEL = 1e-6  # m, difference of two levels below which they count as one
 
 
 class Parameters(eqx.Module):
@@ -367,3 +368,27 @@ def water_table(storage: PerCell, aquifer_thickness: PerCell, specific_yield: Pe
     surplus = storage - specific_yield * aquifer_thickness
     coefficient = jnp.where(surplus > 0.0, CONFINED_STORAGE, specific_yield)
     return WaterTable(depth=COLUMN_DEPTH - surplus / coefficient, storage_coefficient=coefficient)
+
+
+def mean_storage_coefficient(specific_yield: PerCell, depth: PerCell, other_depth: PerCell) -> PerCell:
+    r"""Water that an aquifer stores between two levels per difference of head, (cell,), 1.
+
+    $$ a = S_c\,w + S_y\,(1 - w), \qquad w = \frac{\max(r, 0) - \max(r', 0)}{r - r'} $$
+
+    with r and r' the levels above the bottom of the soil column and w the share of what lies between them that lies in
+    the column: the secant of :func:`water_table`, and its slope where both levels are one.
+
+    Args:
+        specific_yield (cell,): Specific yield S_y, 1.
+        depth (cell,): Depth of one level below the surface, m.
+        other_depth (cell,): Depth of the other, m.
+
+    Source:
+        This project's.
+    """
+    rise, other = COLUMN_DEPTH - depth, COLUMN_DEPTH - other_depth
+    same = jnp.abs(rise - other) < SAME_LEVEL
+    difference = jnp.where(same, 1.0, rise - other)
+    within = (jnp.maximum(rise, 0.0) - jnp.maximum(other, 0.0)) / difference
+    within = jnp.where(same, (rise > 0.0).astype(within.dtype), within)
+    return CONFINED_STORAGE * within + specific_yield * (1.0 - within)

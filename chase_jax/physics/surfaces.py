@@ -146,7 +146,9 @@ def _transfer(known: Known, guess: Guess) -> turbulence.Coefficients:
     )
     limit = turbulence.STABLE_LIMIT - (turbulence.STABLE_LIMIT - turbulence.SNOW_STABLE_LIMIT) * ground.snow_fraction
     factors_above = turbulence.stability(above * (screen - upper), geometry.louis_above, limit)
-    _, factor_between = turbulence.stability(between * (upper - lower), geometry.louis_between, limit)
+    _, factor_between = turbulence.stability(
+        between * (upper - lower), geometry.louis_between, turbulence.BETWEEN_STABLE_LIMIT
+    )
     return turbulence.exchange(geometry, known.wind, air.density, factors_above, factor_between)
 
 

@@ -17,6 +17,10 @@ from chase_jax.typing import CellIndex, PerCell, PerComponentCell, PerLayerCell,
 LOWER_WEIGHT = 0.3  # 1, claim of low vegetation on the leaf area of a cell, per cover, against that of trees
 LEAF_AREA_LIMIT = 8.0  # 1, no layer holds more where it grows, however small the fraction it is said to cover
 UPPER_STEM_SHARE, LOWER_STEM_SHARE = 0.25, 0.05  # 1, stem over leaf area, foley1996
+DECIDUOUS = (11, 12, 15, 18)  # classes whose trees shed their leaves
+# Day of the year on which half of the leaves are out and half are shed at 40 degrees of latitude, and days by which it
+# shifts per degree; days from the first leaf to the last.
+LEAFED, SHED, UNFOLDING = (115.0, 2.5), (290.0, -1.5), 30.0
 
 # Least stomatal resistance (s m-1, per unit leaf area): the land surface of ECMWF (balsamo2009; ifs2021, table 8.1).
 # Its 100 s m-1 of crops and grass is that of a leaf of the reference crop of allen1998; Noah's 40 s m-1 is far below.
@@ -138,10 +142,31 @@ def with_height(parameters: Parameters, height: PerCell) -> Parameters:
     return eqx.tree_at(lambda p: (p.lower_top, p.lower_bottom), parameters, (height, bottom))
 
 
-def leaf_area_climatology(vegetation_class: CellIndex, latitude: PerCell) -> PerMonthCell:
-    r"""Default seasonal cycle of the leaf area index: a cosine between the class's bounds, greatest in midsummer.
+def season(vegetation_class: CellIndex, latitude: PerCell) -> np.ndarray:
+    r"""Course of the leaf area from its least (0) to its greatest (1) in the middle of each month, (month, cell), 1.
 
-    North of the tropics the maximum falls on July, south of them on January; towards the equator the cycle fades.
+    A cosine with its top in July north of the equator and in January south of it; trees that shed their leaves have
+    them from spring to autumn and none in between. Towards the equator both fade to their middle.
+
+    Args:
+        vegetation_class (cell,): USGS class, 1 to 24.
+        latitude (cell,): Latitude, degrees north.
+
+    Source:
+        This project's.
+    """
+    degrees = np.asarray(latitude, dtype=float)
+    month = np.arange(12.0)[:, None] + np.where(degrees < 0.0, 6.0, 0.0)
+    wave = np.cos(2.0 * np.pi * (month - 6.0) / 12.0)
+    day = np.mod((month + 0.5) * 365.0 / 12.0, 365.0)
+    leafed, shed = (middle + shift * (np.abs(degrees) - 40.0) for middle, shift in (LEAFED, SHED))
+    out = np.clip(2.0 * np.minimum(day - leafed, shed - day) / UNFOLDING, -1.0, 1.0)
+    strength = np.clip(np.abs(degrees) / 23.5, 0.0, 1.0)
+    return 0.5 + 0.5 * strength * np.where(np.isin(vegetation_class, DECIDUOUS), out, wave)
+
+
+def leaf_area_climatology(vegetation_class: CellIndex, latitude: PerCell) -> PerMonthCell:
+    r"""Default seasonal cycle of the leaf area index: :func:`season` between the class's bounds.
 
     Args:
         vegetation_class (cell,): USGS class, 1 to 24.
@@ -155,10 +180,7 @@ def leaf_area_climatology(vegetation_class: CellIndex, latitude: PerCell) -> Per
     """
     columns = _columns(vegetation_class)
     low, high = columns["leaf_area_minimum"] * _cover(columns), columns["leaf_area_maximum"] * _cover(columns)
-    season = np.clip(np.asarray(latitude, dtype=float) / 23.5, -1.0, 1.0)
-    month = np.arange(12.0)[:, None]
-    cycle = np.cos(2.0 * np.pi * (month - 6.0) / 12.0) * season
-    return jnp.asarray(0.5 * (low + high) + 0.5 * (high - low) * cycle)
+    return jnp.asarray(low + (high - low) * season(vegetation_class, latitude))
 
 
 def _split(leaf_area_index, upper_fraction, lower_fraction):

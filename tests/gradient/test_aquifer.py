@@ -76,7 +76,7 @@ def seep(conductance, doubling, storage, volume):
         flow = seepage.discharge(
             seepage.Parameters(conductance, doubling),
             storage,
-            table.storage_coefficient,
+            soil_hydraulics.mean_storage_coefficient(jnp.full(6, 0.1), table.depth, bed - volume / wet),
             table.depth,
             bed,
             volume / wet,

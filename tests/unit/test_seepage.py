@@ -3,19 +3,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from chase_jax.physics import seepage
+from chase_jax.physics import seepage, soil_hydraulics
 
 DAY = 86400.0
 
 
 def flow(head, depth, conductance=1e-6, width=20.0, storage=5.0, dt=3600.0, coefficient=0.1, area=1e6, doubling=np.inf):
-    """Seepage for the head of the aquifer above the bed and the depth of the river, m; linear in it by default."""
+    """Seepage for the head of the aquifer above the bed at 3 m and the depth of the river, m; by default linear."""
     head, depth = jnp.atleast_1d(jnp.asarray(head)), jnp.atleast_1d(jnp.asarray(depth))
     wet = width * 1000.0
     return seepage.discharge(
         seepage.Parameters(jnp.array([conductance]), jnp.array([doubling])),
         jnp.array([storage]),
-        jnp.array([coefficient]),
+        jnp.atleast_1d(jnp.asarray(coefficient)),
         3.0 - head,
         jnp.array([3.0]),
         depth,
@@ -99,3 +99,13 @@ def test_by_default_low_flow_recedes_in_45_days_and_a_full_aquifer_drains_faster
         for stored, days in ((1e-4, 45.0 / (1 + 1e-4 / 0.045)), (0.045, 22.5), (0.135, 11.25)):
             drained = float(flow(stored / yields, 0.0, float(default.bed_conductance[k]), **given)[0])
             assert stored * area / drained == pytest.approx(days * DAY, rel=1e-3)
+
+
+@pytest.mark.parametrize("dt", [1.0, 10800.0, DAY])
+def test_a_water_table_that_enters_the_soil_column_drains_no_slower(dt):
+    """The aquifer stores little there, but what it holds below stays above the stream."""
+    head, depth = jnp.linspace(0.2, 2.9, 400), jnp.full(400, 0.1)
+    coefficient = soil_hydraulics.mean_storage_coefficient(jnp.array([0.1]), 3.0 - head, 3.0 - depth)
+    moved = flow(head, depth, conductance=2e-5, dt=dt, coefficient=coefficient, doubling=0.045)
+    assert bool(jnp.all(jnp.diff(moved) > 0.0))
+    assert float(jnp.diff(moved).max()) < 0.02 * float(moved[-1])

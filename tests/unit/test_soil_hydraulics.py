@@ -10,7 +10,7 @@ import soil_columns
 from scipy.integrate import quad
 
 from chase_jax.checks import InputError
-from chase_jax.physics import soil_hydraulics
+from chase_jax.physics import groundwater, soil_hydraulics
 
 SATURATION = jnp.linspace(0.05, 1.0, 39)
 
@@ -131,6 +131,18 @@ def test_water_table_is_continuous_where_the_aquifer_meets_the_soil():
     np.testing.assert_allclose(table.storage_coefficient, [0.1, 0.1, 0.005])
     empty = soil_hydraulics.water_table(jnp.zeros(3), thickness, specific_yield)
     np.testing.assert_allclose(empty.depth, 22.5)
+
+
+def test_an_aquifer_stores_between_two_levels_what_lies_between_them():
+    one = jnp.array([9.0, 4.0, 3.0, 2.5, 2.0, 1.0, -1.0, 3.0, 1.0, 5.0, 1.0])
+    other = jnp.array([3.0, 1.0, 2.0, 2.5, 1.0, 2.6, 9.0, 3.0, 1.0, 5.0 + 1e-8, 1.0 + 1e-8])
+    between = soil_hydraulics.mean_storage_coefficient(jnp.full(11, 0.1), one, other)
+    aquifer = groundwater.Parameters(*(jnp.full(11, value) for value in (1e-5, 0.1, 30.0)))
+    stored = groundwater.storage_at_depth(aquifer, one) - groundwater.storage_at_depth(aquifer, other)
+    apart = np.abs(one - other) > 1e-6
+    np.testing.assert_allclose((between * (other - one))[apart], stored[apart], rtol=1e-12)
+    of_one = soil_hydraulics.water_table(groundwater.storage_at_depth(aquifer, one), aquifer.thickness, 0.1)
+    np.testing.assert_array_equal(between[~apart], of_one.storage_coefficient[~apart])
 
 
 @pytest.mark.parametrize(("sand", "clay"), [(0.7, 0.5), (-0.1, 0.5), (float("nan"), 0.1)])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from land_column import STEP, advance, make_air, make_shortwave, random_column
 
 from chase_jax import constants as const
-from chase_jax.physics import surfaces, thermodynamics
+from chase_jax.physics import canopy, surface_energy, surfaces, thermodynamics, turbulence, vegetation
 
 DT = 3600.0
 
@@ -88,3 +90,38 @@ def test_both_depend_smoothly_on_the_offer():
             difference = float(function(x + 1e-4) - function(x - 1e-4)) / 2e-4
             assert slope == pytest.approx(difference, abs=1e-6)
             assert -1e-9 <= slope <= 1.0 + 1e-6
+
+
+def thaw_below_trees(warmth):
+    """Heat that ripe snow below leafless trees takes at night from air so many K above melting, W m-2."""
+    one = jnp.ones(1)
+    trees, start = vegetation.from_class(np.array([11])), random_column(0, 1)
+    cover = vegetation.canopy(trees, 0.5 * one)
+    parameters = canopy.Parameters.default(trees)
+    air = make_air(*(value * one for value in (273.16 + warmth, 0.0038, 95000.0, 3.0, 300.0, 0.0, 0.0)))
+    ground = dataclasses.replace(
+        start.ground,
+        snow_fraction=one,
+        snow_temperature=273.16 * one,
+        snow_conductance=surface_energy.implicit_conductance(5.0 * one, one, 1e5 * one, STEP),
+        soil_conductance=0.0 * one,
+        snow_melt_limit=1e3 * one,
+    )
+    column = dataclasses.replace(
+        start,
+        vegetation=trees,
+        cover=cover,
+        geometry=turbulence.geometry(trees, cover, one),
+        parameters=parameters,
+        state=canopy.State(jnp.zeros((3, 1)), parameters.dry_heat_capacity * warmth),
+        air=air,
+        shortwave=make_shortwave(jnp.zeros((5, 1))),
+        ground=ground,
+    )
+    return float(advance(column).fluxes.snow_heat[0])
+
+
+def test_a_thaw_reaches_the_snow_below_leafless_trees():
+    """The warmer the air the more of it, and more than if the layers of air were as still as those over open snow."""
+    heat = [thaw_below_trees(warmth) for warmth in (2.0, 4.0, 6.0, 8.0)]
+    assert (np.diff(heat) > 8.0).all(), heat

@@ -67,9 +67,19 @@ def test_roots_sum_to_one_and_thin_out_downwards():
 
 
 def test_default_leaf_area_peaks_in_the_summer_of_each_hemisphere():
-    months = vegetation.leaf_area_climatology(np.array([11, 11]), np.array([45.0, -45.0]))
+    months = vegetation.leaf_area_climatology(np.array([7, 7]), np.array([45.0, -45.0]))
     assert list(np.argmax(months, axis=0)) == [6, 0]
     assert np.min(months) > 0.0
+
+
+def test_trees_that_shed_their_leaves_are_bare_from_autumn_to_spring_and_green_in_between():
+    months = vegetation.season(np.array([11, 11, 15, 13, 11]), np.array([45.0, -45.0, 35.0, 45.0, 0.0]))
+    np.testing.assert_array_equal(months[[0, 1, 2, 3, 10, 11], 0], 0.0)
+    np.testing.assert_array_equal(months[5:8, 0], 1.0)
+    np.testing.assert_allclose(months[(np.arange(12) + 6) % 12, 1], months[:, 0])
+    assert (months[3, 2], months[9, 2]) > (months[3, 0], months[9, 0])  # leaves come earlier and stay in the south
+    assert 0.0 < months[2, 3] < months[3, 3] < 1.0  # evergreens follow a wave
+    np.testing.assert_allclose(months[:, 4], 0.5)
 
 
 def test_vegetation_of_another_height_keeps_the_shape_of_its_layer():
