@@ -16,6 +16,7 @@ import numpy as np
 from chase_jax import build, config, workflows
 from chase_jax.calibration import free, hydrographs, losses, routing
 from chase_jax.calibration.free import Free
+from chase_jax.calibration.transforms import Positive
 from chase_jax.checks import require
 from chase_jax.evaluation import metrics
 from chase_jax.io import gauge_store, parameter_store, restart, run_folder, store, tables
@@ -129,13 +130,16 @@ def run(
         seen[:, : record.levels_from], settings.fit.flow, search.encode(), settings.fit.prior, weights,
         seen[:, record.levels_from :], record.of_place, np.array([baseflow.interval(area) for area in record.area]),
     )  # fmt: skip
-    log = _Trials(folder, search, goal, asked)
+    scales = [
+        _given_factor(one, given.parameters.get(name)) for name, one in zip(search.names, search.free, strict=True)
+    ]
+    log = _Trials(folder, search, goal, scales, asked)
     found, covariance = hydrographs.fit(log.run, goal, settings.fit.trials)
 
-    made = {"before": judge.run(search.encode()), "after": judge.run(found)}
+    made = {"before": judge.run_as_given(), "after": judge.run(found)}
     rows = _scores(record, made, fitted)
     store.write_text(tables.text(rows, digits=6), folder.path / TABLE)
-    _write(folder, settings, given, search, found, covariance)
+    _write(folder, settings, given, search, scales, found, covariance)
     store.write_text(tables.text([chunk["row"] for chunk in folder.chunks]), folder.path / TRIALS)
     folder.note(PARAMETERS, FITTED, TABLE, TRIALS)
     told = []
@@ -337,12 +341,32 @@ def _start(folder: run_folder.RunFolder, name: str, spin_up: hydrographs.Simulat
     return state
 
 
+def _given_factor(one: Free, given: np.ndarray | None) -> np.ndarray | float:
+    """What tables multiply a found factor by (group,), 1, so that they tell what is written: the one that was given.
+
+    Args:
+        one: The free parameter.
+        given (cell,): The factor given, of which the geometric mean counts; None without one.
+    """
+    if given is None or not one.relative:
+        return 1.0
+    itself = dataclasses.replace(one, where=lambda values: values, transform=Positive(), relative=False)
+    return np.exp(np.asarray(itself.encode(jnp.asarray(given))))
+
+
 class _Trials:
     """Runs trials, or reads those that were run before."""
 
-    def __init__(self, folder: run_folder.RunFolder, search: Search, goal: hydrographs.Goal, asked: list[str]) -> None:
-        self.folder, self.search, self.goal, self.asked, self.number = folder, search, goal, asked, 0
-        self.shape = goal.shape
+    def __init__(
+        self,
+        folder: run_folder.RunFolder,
+        search: Search,
+        goal: hydrographs.Goal,
+        scales: list[np.ndarray | float],
+        asked: list[str],
+    ) -> None:
+        self.folder, self.search, self.goal, self.scales, self.asked = folder, search, goal, scales, asked
+        self.number, self.shape = 0, goal.shape
 
     def run(self, unknowns: np.ndarray, slopes: bool) -> tuple[np.ndarray, np.ndarray | None]:
         """Series (day, place) of a trial, and their derivatives if they are asked for."""
@@ -403,8 +427,8 @@ class _Trials:
         }
         row["target"] = float(f"{(self.goal.residuals(series, unknowns) ** 2).sum():.6g}")
         parts = self.search.split(jnp.asarray(unknowns))
-        for label, one, part in zip(self.search.names, self.search.free, parts, strict=True):
-            for group, value in enumerate(np.asarray(one.transform.decode(part))):
+        for label, one, part, scale in zip(self.search.names, self.search.free, parts, self.scales, strict=True):
+            for group, value in enumerate(scale * np.asarray(one.transform.decode(part))):
                 row[label if part.size == 1 else f"{label}_{group}"] = float(f"{value:.5g}")
         self.folder.add_chunk({"number": self.number, "restart": "", "row": row})
         self.folder.log(", ".join(f"{key} {value}" for key, value in row.items()))
@@ -415,27 +439,23 @@ def _write(
     settings: Any,
     given: build.Inputs,
     search: Search,
+    scales: list[np.ndarray | float],
     found: np.ndarray,
     covariance: np.ndarray,
 ) -> None:
     """Write the parameters as maps, and as a table with how surely the record tells them."""
     values = {name: np.asarray(value) for name, value in given.parameters.items()}
-    rows, place = [], 0
-    for name, one, part, first in zip(
-        search.names,
-        search.free,
-        search.split(jnp.asarray(found)),
-        search.split(jnp.asarray(search.encode())),
-        strict=True,
-    ):
-        full = np.asarray(one.values(part, search.model.parameters))
+    start, spread = search.encode(), np.sqrt(np.diag(covariance))
+    columns = {"before": start, "after": found, "low": found - spread, "high": found + spread}
+    parts = {column: search.split(jnp.asarray(unknowns)) for column, unknowns in columns.items()}
+    rows = []
+    for number, (name, one, scale) in enumerate(zip(search.names, search.free, scales, strict=True)):
+        full = np.asarray(one.values(parts["after"][number], search.model.parameters))
         values[name] = full * values.get(name, 1.0) if one.relative else full
-        for group in range(part.size):
-            spread = float(np.sqrt(covariance[place, place]))
-            low, high = (float(one.transform.decode(part[group] + sign * spread)) for sign in (-1.0, 1.0))
-            before, after = (float(one.transform.decode(at[group])) for at in (first, part))
-            rows.append({"parameter": name, "group": group, "before": before, "after": after, "low": low, "high": high})
-            place += 1
+        told = {column: scale * np.asarray(one.transform.decode(part[number])) for column, part in parts.items()}
+        for group in range(search.sizes[number]):
+            row = {column: float(value[group]) for column, value in told.items()}
+            rows.append({"parameter": name, "group": group} | row)
     form = settings.physics.dcor_form
     parameter_store.write_parameters(folder.path / PARAMETERS, values, given.domain.grid, form, "Calibrated parameters")
     store.write_text(tables.text(rows, digits=6), folder.path / FITTED)

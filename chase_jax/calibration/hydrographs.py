@@ -100,16 +100,25 @@ class Simulator:
 
     def run(self, unknowns: np.ndarray) -> np.ndarray:
         """Daily series (day, place). Argument: unknowns (unknown,), 1."""
-        return self._through(unknowns, self.start)[0]
+        return self._through(self._tried(self.model, jnp.asarray(unknowns)), self.start)[0]
+
+    def run_as_given(self) -> np.ndarray:
+        """Daily series (day, place) under the parameters as they are, which unknowns of groups of cells cannot tell."""
+        return self._through(self.model, self.start)[0]
 
     def repeated(self, cycles: int) -> State:
         """The stores after as many repetitions under the parameters as they are. Argument: cycles, 1."""
         state = self.start
         for _ in range(cycles):
-            state = self._through(self.encode(), state)[1]
+            state = self._through(self.model, state)[1]
         return state
 
-    def _through(self, unknowns: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+    def _tried(self, model: Chase, unknowns: jax.Array) -> Chase:
+        """The model with the parameters that the unknowns (unknown,) stand for."""
+        parameters = free_parameters.decode(self.free, self.split(unknowns), model.parameters)
+        return eqx.tree_at(lambda m: m.parameters, model, parameters)
+
+    def _through(self, model: Chase, state: State) -> tuple[np.ndarray, State]:
         """Series of the last span, and the stores at its end."""
         series: list[np.ndarray] = []
         for span in self._spans:
@@ -117,7 +126,7 @@ class Simulator:
             for k in range(span.chunks):
                 weather, count = span.read(k)
                 days = jnp.asarray(count, jnp.int32)
-                state, flow = self._plain(self.model, jnp.asarray(unknowns), state, weather, days)
+                state, flow = self._plain(model, state, weather, days)
                 series.append(np.asarray(flow)[:count])
         return np.concatenate(series), state
 
@@ -181,17 +190,15 @@ class Simulator:
             rows.append(touched)
         return Coloring.of(np.concatenate(rows), part[np.concatenate([np.asarray(self._gauges), shores]).astype(int)])
 
-    def _advance(self, model: Chase, unknowns: jax.Array, state: State, weather: atmosphere.Forcing, count: jax.Array):
+    def _advance(self, model: Chase, state: State, weather: atmosphere.Forcing, count: jax.Array):
         """Stores after the first `count` days of a chunk, and the series (day, place) of the chunk."""
-        parameters = free_parameters.decode(self.free, self.split(unknowns), model.parameters)
-        tried = eqx.tree_at(lambda m: m.parameters, model, parameters)
-        columns = tried.columns()
+        columns = model.columns()
         length = weather.day_of_year.shape[0]
 
         def day(carry):
             k, state, series = carry
-            state, fluxes = tried.step(state, jax.tree.map(lambda leaf: leaf[k], weather), columns)
-            levels = self._lakes.levels(tried, state)[self._places]
+            state, fluxes = model.step(state, jax.tree.map(lambda leaf: leaf[k], weather), columns)
+            levels = self._lakes.levels(model, state)[self._places]
             return k + 1, state, series.at[k].set(jnp.concatenate([fluxes.discharge[self._gauges], levels]))
 
         places = self._gauges.shape[0] + self._places.size
@@ -204,7 +211,9 @@ class Simulator:
 
         def along(direction: jax.Array, moving: State):
             return jax.jvp(
-                lambda u, s: self._advance(model, u, s, weather, count), (unknowns, state), (direction, moving)
+                lambda u, s: self._advance(self._tried(model, u), s, weather, count),
+                (unknowns, state),
+                (direction, moving),
             )
 
         return jax.vmap(along, out_axes=(None, 0))(directions, moving)

@@ -46,6 +46,7 @@ def words(tmp_path, monkeypatch):
     simulator = hydrographs.Simulator
     monkeypatch.setattr(simulator, "run", lambda self, u: reservoir.discharge(u, days(self))[0])
     monkeypatch.setattr(simulator, "run_with_slopes", lambda self, u: reservoir.discharge(u, days(self)))
+    monkeypatch.setattr(simulator, "run_as_given", lambda self: self.run(self.encode()))
     monkeypatch.setattr(simulator, "repeated", lambda self, cycles: self.start)
     return [*base, "target=discharge", "period.end=1990-03-09", "fit.prior=0", "fit.trials=20", NAMES]
 
@@ -67,6 +68,26 @@ def test_hidden_parameters_are_found_judged_and_written(tmp_path, words, capsys)
         np.testing.assert_allclose(table.loc[name, "after"], hidden, rtol=1e-3)
     trials = pd.read_csv(tmp_path / "run" / "trials.csv")
     assert trials["target"].min() < 1e-6 < trials["target"].iloc[0]
+
+
+def test_scores_before_are_of_the_maps_given_and_tables_tell_factors_with_the_one_given(tmp_path, words, monkeypatch):
+    hidden, given = np.array(list(HIDDEN.values())), np.linspace(2.0, 6.0, 16)
+    monkeypatch.setattr(hydrographs.Simulator, "run_as_given", lambda self: 0.0 * self.run(hidden) + 7.0)
+    place = domain_store.open_domain(tmp_path / "domain.nc")
+    parameter_store.write_parameters(tmp_path / "given.nc", {"soil_conductivity_factor": given}, place.grid, "D5")
+    assert cli.main(["calibrate", *words, f"parameters.path={tmp_path}/given.nc"]) == 0
+    scores = pd.read_csv(tmp_path / "run" / "discharge.csv")
+    flow = reservoir.discharge(hidden, DAYS)[0][: DAYS // 2]
+    np.testing.assert_allclose(scores.nse_before_fitted, 1.0 - ((flow - 7.0) ** 2).mean(0) / flow.var(0), rtol=1e-4)
+    factor = dict(hidden_parameters())["soil_conductivity_factor"]
+    written = parameter_store.read_parameters(tmp_path / "run" / "parameters.nc", place.grid, "D5")
+    np.testing.assert_allclose(written["soil_conductivity_factor"], factor * given, rtol=1e-3)
+    typical = np.exp(np.log(given).mean())
+    row = pd.read_csv(tmp_path / "run" / "parameters.csv").set_index("parameter").loc["soil_conductivity_factor"]
+    np.testing.assert_allclose(row.before, typical, rtol=1e-3)
+    np.testing.assert_allclose([row.low, row.after, row.high], factor * typical, rtol=1e-3)
+    first = pd.read_csv(tmp_path / "run" / "trials.csv").soil_conductivity_factor[0]
+    np.testing.assert_allclose(first, typical, rtol=1e-3)
 
 
 @pytest.mark.parametrize("losses", [["kge"], ["kge", "baseflow_index", "runoff_depth"], ["nse", "pcc"]])

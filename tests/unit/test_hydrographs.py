@@ -1,5 +1,6 @@
 """The target of a calibration on discharge, its derivatives, and the search."""
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -187,3 +188,17 @@ def test_derivatives_by_a_places_own_basin_need_basins_apart():
     assert simulator.tangents == 2  # what is changed in the upper one is felt in the lower one
     with pytest.raises(InputError, match="2 places in basins apart"):
         simulator.run_with_own_slopes(simulator.encode())
+
+
+def test_a_map_that_is_given_runs_as_it_is_and_its_mean_begins_the_search():
+    model = Chase.default(valley.valley())
+    given = np.linspace(0.1, 0.9, model.domain.cells)
+    model = eqx.tree_at(lambda m: m.parameters.land.runoff.dcor, model, jnp.asarray(given))
+    sought = {"dcor": free.named("dcor", support="domain")}
+    day = trial.Span(lambda k: (None, 1), 1, 1)
+    simulator = hydrographs.Simulator(model, sought, np.arange(given.size), initial_state(model), None, day)
+    simulator._plain = lambda model, state, weather, count: (state + 1, model.parameters.land.runoff.dcor[None])
+    simulator.start = 0
+    np.testing.assert_array_equal(simulator.run_as_given(), given[None])
+    np.testing.assert_allclose(simulator.run(simulator.encode()), 0.5, rtol=1e-6)
+    assert simulator.repeated(3) == 3
