@@ -187,6 +187,7 @@ class Case:
             full[cells] = full[cells] * found if one.relative else found
             values[label] = full
         form = self.settings.physics.dcor_form
+        values, moved = parameter_store.within_range(values, form)
         parameter_store.write_parameters(folder.path / PARAMETERS, values, domain.grid, form, "Calibrated parameters")
 
         status = np.full(domain.cells, cellwise.EXCLUDED)
@@ -211,7 +212,7 @@ class Case:
 
         counts = np.bincount(status, minlength=len(cellwise.STATUS))
         report += [f"{count} cells: {text}" for count, text in zip(counts, cellwise.STATUS, strict=True) if count]
-        report += told
+        report += [*told, *moved]
         folder.finish(*report)
         return "\n".join([*report, f"parameters: {pathlib.Path(folder.path) / PARAMETERS}"])
 

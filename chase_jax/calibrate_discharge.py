@@ -139,10 +139,10 @@ def run(
     made = {"before": judge.run_as_given(), "after": judge.run(found)}
     rows = _scores(record, made, fitted)
     store.write_text(tables.text(rows, digits=6), folder.path / TABLE)
-    _write(folder, settings, given, search, scales, found, covariance)
+    moved = _write(folder, settings, given, search, scales, found, covariance)
     store.write_text(tables.text([chunk["row"] for chunk in folder.chunks]), folder.path / TRIALS)
     folder.note(PARAMETERS, FITTED, TABLE, TRIALS)
-    told = []
+    told = [*moved]
     for row in rows:
         level = row["variable"] == gauge_store.LEVEL
         shown = OF_LEVELS if level else ("nse", "kge")
@@ -442,20 +442,22 @@ def _write(
     scales: list[np.ndarray | float],
     found: np.ndarray,
     covariance: np.ndarray,
-) -> None:
-    """Write the parameters as maps, and as a table with how surely the record tells them."""
+) -> list[str]:
+    """Write the parameters as maps, and as a table with how surely the record tells them; lines on what was moved."""
     values = {name: np.asarray(value) for name, value in given.parameters.items()}
     start, spread = search.encode(), np.sqrt(np.diag(covariance))
     columns = {"before": start, "after": found, "low": found - spread, "high": found + spread}
     parts = {column: search.split(jnp.asarray(unknowns)) for column, unknowns in columns.items()}
-    rows = []
+    rows, form = [], settings.physics.dcor_form
     for number, (name, one, scale) in enumerate(zip(search.names, search.free, scales, strict=True)):
         full = np.asarray(one.values(parts["after"][number], search.model.parameters))
         values[name] = full * values.get(name, 1.0) if one.relative else full
         told = {column: scale * np.asarray(one.transform.decode(part[number])) for column, part in parts.items()}
+        told = {column: parameter_store.within_range({name: value}, form)[0][name] for column, value in told.items()}
         for group in range(search.sizes[number]):
             row = {column: float(value[group]) for column, value in told.items()}
             rows.append({"parameter": name, "group": group} | row)
-    form = settings.physics.dcor_form
+    values, moved = parameter_store.within_range(values, form)
     parameter_store.write_parameters(folder.path / PARAMETERS, values, given.domain.grid, form, "Calibrated parameters")
     store.write_text(tables.text(rows, digits=6), folder.path / FITTED)
+    return moved

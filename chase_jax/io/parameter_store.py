@@ -13,7 +13,7 @@ from chase_jax.domain.grid import Grid
 from chase_jax.io import store
 from chase_jax.io.domain_store import cells_of, frame, map_of, require_same_grid
 from chase_jax.physics import runoff
-from chase_jax.variables import CALIBRATED
+from chase_jax.variables import CALIBRATED, VARIABLES
 
 
 def read_parameters(path: str | os.PathLike[str], grid: Grid, dcor_form: str) -> dict[str, np.ndarray]:
@@ -39,7 +39,6 @@ def read_parameters(path: str | os.PathLike[str], grid: Grid, dcor_form: str) ->
             if array is None:
                 continue
             values = cells_of(array, name, grid, file)
-            low, high = None, None
             if name == "dcor":
                 form = str(array.attrs.get("dcor_form", "missing"))
                 require(
@@ -47,13 +46,37 @@ def read_parameters(path: str | os.PathLike[str], grid: Grid, dcor_form: str) ->
                     f"{file}: variable dcor: the attribute dcor_form is {form}, but the configuration says "
                     f"{dcor_form}; set `physics.dcor_form` to that of the file, or calibrate again.",
                 )
-                low, high = runoff.RANGE[dcor_form]
-            store.check_values(values, name, file, lambda index: grid.place(index[-1]), low, high)
+            store.check_values(values, name, file, lambda index: grid.place(index[-1]), *_range(name, dcor_form))
             found[name] = values
         require(
             bool(found), f"{file}: holds none of {', '.join(CALIBRATED)}; add one or leave `parameters.path` empty."
         )
     return found
+
+
+def within_range(values: Mapping[str, np.ndarray], dcor_form: str) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Values that :func:`read_parameters` accepts: a factor found on top of one given may lead beyond them.
+
+    Args:
+        values: (cell,) values by name, in the units of the table.
+        dcor_form: The definition of `dcor` the values hold for.
+
+    Returns:
+        The values, the nearest ones where they were beyond, and a line for each parameter of which some were.
+    """
+    kept, told = {}, []
+    for name, value in values.items():
+        low, high = _range(name, dcor_form)
+        kept[name] = np.clip(value, low, high)
+        moved = int((kept[name] != value).sum())
+        if moved:
+            told.append(f"{name}: beyond {low:g} to {high:g} in {moved} cells, where the nearest value is written")
+    return kept, told
+
+
+def _range(name: str, dcor_form: str) -> tuple[float, float]:
+    """The smallest and the largest value that a file may hold, in the unit of the table."""
+    return runoff.RANGE[dcor_form] if name == "dcor" else (VARIABLES[name].valid_min, VARIABLES[name].valid_max)
 
 
 def write_parameters(

@@ -404,3 +404,14 @@ def test_a_factor_that_is_found_multiplies_the_one_that_was_given(tmp_path, monk
     hidden = (StandIn.values(*HIDDEN)[0] - 200.0) / 700.0
     np.testing.assert_allclose(found["stomatal_resistance_factor"][sought], 2.0 * hidden, rtol=0.02)
     np.testing.assert_array_equal(found["stomatal_resistance_factor"][~sought], 2.0)
+
+
+def test_a_factor_on_one_given_is_written_within_what_is_read_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(calibrate_case, "Simulator", Alone)
+    edit = lambda data: data.assign(runoff_depth=data["runoff_depth"] + 900.0)  # noqa: E731
+    words = [*maps(tmp_path, edit), "target=runoff_depth", "fit.runoff_depth_by=stomatal_resistance_factor"]
+    assert cli.main(["calibrate", *words, "parameters.stomatal_resistance_factor=90.0"]) == 0
+    assert "stomatal_resistance_factor: beyond 0.01 to 100 in" in capsys.readouterr().out
+    place, found = read(tmp_path)
+    sought = np.isin(np.arange(place.cells), cellwise_cells(place))
+    np.testing.assert_array_equal(found["stomatal_resistance_factor"], np.where(sought, 100.0, 90.0))

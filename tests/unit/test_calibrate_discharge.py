@@ -90,6 +90,21 @@ def test_scores_before_are_of_the_maps_given_and_tables_tell_factors_with_the_on
     np.testing.assert_allclose(first, typical, rtol=1e-3)
 
 
+def test_a_factor_on_one_given_is_written_within_what_is_read_again(tmp_path, words, monkeypatch, capsys):
+    """A thousandfold conductivity is what files may hold at most, so a factor above 1 on top of it is not written."""
+    flow = lambda self, u: np.ones((self._spans[-1].days, 2))  # noqa: E731
+    monkeypatch.setattr(hydrographs.Simulator, "run", flow)
+    raised = lambda run, goal, trials: (goal.start + 1.0, np.full((2, 2), np.nan))  # noqa: E731
+    monkeypatch.setattr(hydrographs, "fit", raised)
+    assert cli.main(["calibrate", *words, "parameters.soil_conductivity_factor=900"]) == 0
+    assert "soil_conductivity_factor: beyond 0.001 to 1000 in 16 cells, where the nearest" in capsys.readouterr().out
+    place = domain_store.open_domain(tmp_path / "domain.nc")
+    written = parameter_store.read_parameters(tmp_path / "run" / "parameters.nc", place.grid, "D5")
+    np.testing.assert_array_equal(written["soil_conductivity_factor"], 1000.0)
+    table = pd.read_csv(tmp_path / "run" / "parameters.csv").set_index("parameter")
+    assert table.loc["soil_conductivity_factor", "after"] == 1000.0
+
+
 @pytest.mark.parametrize("losses", [["kge"], ["kge", "baseflow_index", "runoff_depth"], ["nse", "pcc"]])
 def test_other_losses_lead_to_the_same_parameters(tmp_path, words, losses):
     assert cli.main(["calibrate", *words, f"fit.losses=[{','.join(losses)}]"]) == 0
