@@ -6,13 +6,14 @@ What a trial is, and how it is kept, is in `calibrate_trials.py`; what to try ne
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 
 from chase_jax import build, config, workflows
 from chase_jax.calibrate_case import Case
-from chase_jax.calibrate_trials import COARSE, COLUMNS, COUPLED, Trials
+from chase_jax.calibrate_trials import COARSE, COLUMNS, COUPLED, Trials, WentBack
 from chase_jax.calibration import alternating, bracket, cellwise, columns, partial, pilot
 from chase_jax.calibration.cellwise import Fit
 from chase_jax.calibration.trial import Outcome, Simulator
@@ -56,7 +57,9 @@ def run(
     """
     case = Case(settings, folder, given, maps, interval)
     folder.begin(facts, config.dump(settings))
-    return _Job(case, asked).run()
+    while True:  # each time with fewer entries, at last with none
+        with contextlib.suppress(WentBack):
+            return _Job(case, asked).run()
 
 
 class _Job:

@@ -20,13 +20,16 @@ from chase_jax.calibrate_case import scores
 from chase_jax.calibration import columns, partial
 from chase_jax.calibration.cellwise import Goal
 from chase_jax.calibration.trial import Outcome, Simulator
-from chase_jax.checks import require
 from chase_jax.io import restart, run_folder
 from chase_jax.model.containers import State
 from chase_jax.model.initial import initial_state
 
 COLUMNS, COARSE, COUPLED = "columns", "columns, first year", "coupled"  # what runs in a trial
 PILOT = "pilot"
+
+
+class WentBack(Exception):
+    """What is needed is damaged, and so the search has to be gone through again with what is left."""
 
 
 class Trials:
@@ -201,12 +204,10 @@ class Trials:
             kept = None
         if kept is not None:
             return *kept, True
+        if self.base is None:
+            self._go_back_to_stores()
+            raise WentBack
         begun = time.perf_counter()
-        require(
-            self.base is not None,
-            f"{self.folder.path}: what belongs to trial {self.number} is damaged or gone, and so are the stores before "
-            "it; run again with output.overwrite=true.",
-        )
         unknowns, found = run()
         self._record(file, stores, kind, unknowns, found, time.perf_counter() - begun)
         return unknowns, found, False
@@ -231,6 +232,15 @@ class Trials:
         """Forget this entry and all later ones."""
         self.folder.log(f"trial {self.number} is damaged or differs; going back to it")
         del self.folder.chunks[self.number :]
+
+    def _go_back_to_stores(self) -> None:
+        """Forget all entries from the newest stores on that are damaged or gone, so that those left are whole."""
+        folder = self.folder
+        with_stores = [number for number, chunk in enumerate(folder.chunks) if chunk["base"]]
+        while with_stores and not folder.holds(folder.chunks[with_stores[-1]]["base"]):
+            del folder.chunks[with_stores.pop() :]
+        where = f"those of trial {with_stores[-1]}" if with_stores else "the beginning"
+        folder.log(f"the stores before trial {self.number} are not at hand; going back to {where}")
 
     def _record(
         self, file: str, stores: str, kind: str, unknowns: np.ndarray, outcome: Outcome, seconds: float

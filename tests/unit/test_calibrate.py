@@ -229,6 +229,42 @@ def test_a_damaged_trial_is_run_again(tmp_path, monkeypatch):
     assert "is damaged or differs" in (tmp_path / "run" / "run.log").read_text()
 
 
+@pytest.mark.parametrize("lost", [1, 2, 9])
+def test_with_the_newest_stores_damaged_a_search_goes_on_from_the_newest_whole_ones(tmp_path, monkeypatch, lost):
+    words, start = maps(tmp_path), StandIn.calls
+    assert cli.main(["calibrate", *words]) == 0
+    needed = StandIn.calls - start
+
+    class Dying(StandIn):
+        def run(self, *given, **named):
+            if StandIn.calls == before + needed - 1:
+                raise KeyboardInterrupt
+            return super().run(*given, **named)
+
+    again, before = [*words, f"output.directory={tmp_path}/again"], StandIn.calls
+    monkeypatch.setattr(calibrate_case, "Simulator", Dying)
+    with pytest.raises(KeyboardInterrupt):
+        cli.main(["calibrate", *again])
+    monkeypatch.setattr(calibrate_case, "Simulator", StandIn)
+    stores = sorted((tmp_path / "again" / "restart").iterdir())
+    assert len(stores) == 3  # the first and the last two are kept
+    for file in stores[::-1][:lost]:
+        file.write_bytes(b"bad")
+    before = StandIn.calls
+    assert cli.main(["calibrate", *again, "resume=true"]) == 0
+    assert (StandIn.calls - before < needed) == (lost < len(stores))
+    where = "the beginning" if lost >= len(stores) else f"those of trial {int(stores[-lost - 1].stem)}"
+    log = (tmp_path / "again" / "run.log").read_text()
+    assert f"are not at hand; going back to {where}" in log
+    place = domain_store.open_domain(tmp_path / "domain.nc")
+    for name in ("dcor", "baseflow_factor"):
+        one, other = (
+            parameter_store.read_parameters(tmp_path / run / "parameters.nc", place.grid, "D5")[name]
+            for run in ("run", "again")
+        )
+        np.testing.assert_array_equal(one, other)
+
+
 class Taught(StandIn):
     """A stand-in of which some cells can be a pilot."""
 
