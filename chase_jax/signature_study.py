@@ -74,16 +74,22 @@ def run(settings: config.Signatures, basins: Basins, tell: Tell = lambda text: N
             source.read(slice(0, 1))
             if settings.gauges.path:
                 gauge_store.read_gauges(settings.gauges.path, domain_store.open_domain(settings.domain.path).grid)
-    folder = _begin(settings, data, part is not None)
-    for note in [f"{len(data.gauge_id)} of {len(table)} basins are used", *notes]:
-        tell(note)
     design = Design(settings.search.draws, settings.search.folds, settings.search.seed, settings.search.smearing)
     drawn = validation.drawn_sites(data, settings.sites, design.seed)
     sites = validation.learnable(data, drawn)
-    if sites.size < drawn.size:
-        tell(f"{drawn.size - sites.size} sites are not scored: too few gauges share no water with them")
     require(sites.size > 0, "no site can be scored: all gauges share their water; give more catchments.")
     dealt = validation.groups(data, settings.search.groups, design.seed)
+    smallest = validation.smallest_search(data, sites, dealt if settings.design == "grouped" else None)
+    require(
+        design.folds <= smallest or smallest < validation.LEAST_TRAINING,  # the search itself refuses so few
+        f"search.folds is {design.folds}, but one of the searches has {smallest} gauges to deal into folds; give at "
+        "most that many.",
+    )
+    folder = _begin(settings, data, part is not None)
+    for note in [f"{len(data.gauge_id)} of {len(table)} basins are used", *notes]:
+        tell(note)
+    if sites.size < drawn.size:
+        tell(f"{drawn.size - sites.size} sites are not scored: too few gauges share no water with them")
     if part is not None:
         by_group = sites[np.argsort(dealt[sites], kind="stable")]  # so that a part needs few groups
         sites = np.sort(np.array_split(by_group, part[1])[part[0] - 1])

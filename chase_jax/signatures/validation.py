@@ -198,6 +198,29 @@ def learnable(data: Learning, sites: np.ndarray) -> np.ndarray:
     return sites[np.array(left, dtype=int) >= LEAST_TRAINING]
 
 
+def smallest_search(data: Learning, sites: np.ndarray, dealt: np.ndarray | None) -> int:
+    """How many gauges the search that has fewest of them learns from, 1.
+
+    Args:
+        data: The gauges.
+        sites (site,): The sites that are scored.
+        dealt (gauge,): Group of each gauge; None where each site has a search of its own.
+    """
+    if dealt is None:
+        searches = list(sites[:, None])
+    else:
+        searches = [np.flatnonzero(dealt == group) for group in np.unique(dealt[sites])]
+    return min(int(_outside(data, scored).sum()) for scored in searches)
+
+
+def _outside(data: Learning, sites: np.ndarray) -> np.ndarray:
+    """Gauges (gauge,) that share no water with any of some sites (site,)."""
+    outside = np.ones(len(data.gauge_id), dtype=bool)
+    for site in sites:
+        outside &= ~held_out(int(site), data.downstream, data.whole_catchment)
+    return outside
+
+
 def drawn_sites(data: Learning, count: int | None, seed: int) -> np.ndarray:
     """Sites (site,) drawn without return by a seeded rule; a smaller number is the beginning of a larger one.
 
@@ -225,9 +248,7 @@ def search_group(data: Learning, dealt: np.ndarray, group: int, names: Sequence[
     Returns:
         Hyper-parameters by target and regressor.
     """
-    outside = np.ones(dealt.size, dtype=bool)
-    for site in np.flatnonzero(dealt == group):
-        outside &= ~held_out(int(site), data.downstream, data.whole_catchment)
+    outside = _outside(data, np.flatnonzero(dealt == group))
     require(
         int(outside.sum()) >= LEAST_TRAINING,
         f"group {group}: its {int((dealt == group).sum())} sites share their water with all but {int(outside.sum())} "

@@ -186,6 +186,17 @@ def test_wrong_parts_and_regressors_are_refused(given, tmp_path, capsys, word, t
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("design", "most"), [("grouped", 26), ("full", 36)])
+def test_more_folds_than_gauges_of_a_search_are_refused(given, tmp_path, capsys, design, most):
+    """Of 40 gauges the largest group of sites leaves 26, and the site with four gauges of its own leaves 36."""
+    words = [*given, f"output.directory={tmp_path / 'out'}", f"design={design}", f"search.folds={most + 1}"]
+    assert study(*words) == 2
+    told = capsys.readouterr().err
+    assert f"search.folds is {most + 1}, but one of the searches has {most} gauges" in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_code_for_missing_records_is_refused(tmp_path, capsys):
     flow = basin_case.basins().flow.copy()
     flow[3, 5:8] = np.nan
