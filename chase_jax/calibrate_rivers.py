@@ -46,7 +46,7 @@ def run(
 
     Raises:
         InputError: If no gauge has a record in both halves of the period.
-        Stopped: If the process is asked to stop; the run of the whole model is kept.
+        Stopped: If the process is asked to stop; the run of the whole model is kept, and the search begins anew.
     """
     gauges = given.gauges
     require(bool(gauges.gauge_id), "gauges.path is empty; target=hydrograph needs gauges.")
@@ -103,12 +103,22 @@ def run(
     def slope(unknowns: jax.Array, direction: jax.Array) -> tuple[jax.Array, jax.Array]:
         return jax.jvp(correlation, (unknowns,), (direction,))
 
+    def listen() -> None:
+        workflows.stop_if_asked(asked, folder, f"after replay {count.plain + count.with_slope}")
+
     if settings.method == "standard":
-        found = roughness.standard(lambda u: np.asarray(correlation(jnp.asarray(u))), start, parts, count)
+
+        def without_slope(u: np.ndarray) -> np.ndarray:
+            value = np.asarray(correlation(jnp.asarray(u)))
+            listen()
+            return value
+
+        found = roughness.standard(without_slope, start, parts, count)
     else:
 
         def with_slope(u: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             value, along = slope(jnp.asarray(u), jnp.asarray(direction))
+            listen()
             return np.asarray(value), np.asarray(along)
 
         found = roughness.gradient(with_slope, start, parts, count, settings.fit.trials)

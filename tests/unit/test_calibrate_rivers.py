@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import signal
 
 import jax.numpy as jnp
 import numpy as np
@@ -103,6 +105,26 @@ def test_a_stopped_search_goes_on_from_the_stored_inflow(tmp_path, words, monkey
     assert cli.main(["calibrate", *words, "resume=true"]) == 0
     assert len(runs) == 1  # only the one that verifies
     assert (tmp_path / "run" / "trials" / "inflow.nc").read_bytes() == kept
+
+
+@pytest.mark.parametrize("method", ["standard", "gradient"])
+def test_a_search_that_is_asked_to_stop_ends_after_the_replay_it_is_at(tmp_path, words, monkeypatch, capsys, method):
+    search = getattr(calibrate_rivers.roughness, method)
+
+    def interrupted(replay, *given):
+        def third(*tried):
+            if given[2].plain + given[2].with_slope == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return replay(*tried)
+
+        return search(third, *given)
+
+    monkeypatch.setattr(calibrate_rivers.roughness, method, interrupted)
+    assert cli.main(["calibrate", *words, f"method={method}"]) == 75
+    assert "stopped on SIGTERM after replay 3; continue with resume=true" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "parameters.nc").exists()
+    monkeypatch.setattr(calibrate_rivers.roughness, method, search)
+    assert cli.main(["calibrate", *words, f"method={method}", "resume=true"]) == 0
 
 
 @pytest.mark.parametrize(
