@@ -24,7 +24,6 @@ import xarray as xr
 
 from chase_jax import calibrate, calibrate_discharge, config, workflows
 from chase_jax.evaluation import metrics
-from chase_jax.model import adjustable
 from data_prep import moselle
 
 FOLDER = pathlib.Path("runs/moselle_discharge")
@@ -91,8 +90,7 @@ def fit(name: str, resolution: float, begin: dict[str, float], words: list[str])
     given += [f"fit.parameters=[{','.join(SOUGHT)}]", "resume=true"]
     print(calibrate.run(config.check(config.compose({}, "calibrate", [*given, *words]))))
     found = pd.read_csv(FOLDER / name / calibrate_discharge.FITTED).set_index("parameter")["after"].to_dict()
-    factors = {key: begin.get(key, 1.0) for key in found if key in adjustable.FACTORS}
-    return begin | {key: value * factors.get(key, 1.0) for key, value in found.items()}
+    return begin | found
 
 
 def main(words: list[str]) -> pd.DataFrame:
