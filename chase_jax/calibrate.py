@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from chase_jax import (
@@ -12,6 +13,7 @@ from chase_jax import (
     calibrate_fields,
     calibrate_folds,
     calibrate_rivers,
+    config,
     workflows,
 )
 from chase_jax.checks import require
@@ -20,6 +22,71 @@ from chase_jax.io import map_store, run_folder
 PARAMETERS = calibrate_case.PARAMETERS
 UNUSED_INTERVAL = 3  # days, where no baseflow index is sought
 check = calibrate_check.run
+
+Search = tuple[str, str]  # target, and way: method=standard, or the variant of method=gradient
+MAPS, RUNOFF, INDEX = tuple(calibrate_case.NAMES), ("signatures", "runoff_depth"), ("signatures", "baseflow_index")
+CELLS, FIELDS = ("standard", "newton"), ("field", "network")
+
+
+def _by(targets: tuple[str, ...], ways: tuple[str, ...] = (*CELLS, *FIELDS)) -> set[Search]:
+    """The searches of some targets that go some ways."""
+    return set(itertools.product(targets, ways))
+
+
+RIVERS, DISCHARGE = _by(("hydrograph",), CELLS), _by(("discharge",), ("newton",))
+EFFECT: dict[str, set[Search]] = {  # the searches on which a key of this verb alone has any
+    "method": _by(MAPS) | RIVERS,
+    "variant": _by(MAPS, ("newton", *FIELDS)),
+    "part": _by(MAPS),
+    "maps.path": _by(MAPS),
+    "maps.folder": _by(MAPS),
+    "maps.interval_days": _by(INDEX),
+    "fit.derivatives": _by(MAPS, ("newton",)),
+    "fit.runoff_depth_by": _by(RUNOFF),
+    "fit.baseflow_index_by": _by(INDEX),
+    "fit.trials": _by(MAPS) | _by(("hydrograph",), ("newton",)) | DISCHARGE,
+    "fit.rounds": _by(MAPS),
+    "fit.runs": _by(MAPS, CELLS),
+    "fit.pilot": _by(MAPS, ("newton",)),
+    "fit.prior_deviation": _by(MAPS, ("newton",)),
+    "fit.spinup_cycles": _by(MAPS) | DISCHARGE,
+    "fit.renewal_cycles": _by(MAPS),
+    "fit.cycles": _by(MAPS),
+    "fit.cores": _by(MAPS, CELLS),
+    "fit.optimiser": _by(MAPS, FIELDS),
+    "fit.rate": _by(MAPS, FIELDS),
+    "fit.smoothness": _by(MAPS, ("field",)),
+    "fit.width": _by(MAPS, ("network",)),
+    "fit.seed": _by(MAPS, ("newton", "network")),
+    "fit.model": _by(MAPS, CELLS),
+    "fit.parameters": DISCHARGE,
+    "fit.losses": DISCHARGE,
+    "fit.weights": DISCHARGE,
+    "fit.support": DISCHARGE,
+    "fit.coarse": DISCHARGE,
+    "fit.flow": DISCHARGE,
+    "fit.share": DISCHARGE,
+    "fit.prior": DISCHARGE,
+    "fit.donors": RIVERS,
+    "fit.corrections": _by(MAPS, ("newton",)),
+}
+
+
+def require_effect(settings: Any) -> None:
+    """Require every key that was changed to have an effect on the search that is asked for.
+
+    Args:
+        settings: A :class:`chase_jax.config.Calibrate`.
+
+    Raises:
+        InputError: Names the key, its value and the search.
+    """
+    given, usual = config.flat(settings), config.flat(config.Calibrate())
+    search = settings.target, "standard" if settings.method == "standard" else settings.variant
+    words = f"target={settings.target} method={settings.method} variant={settings.variant}"
+    for name, searches in EFFECT.items():
+        unused = given[name] != usual[name] and search not in searches
+        require(not unused, f"{name} is given, but has no effect with {words}; leave it out.")
 
 
 def run(settings: Any) -> str:
@@ -35,6 +102,7 @@ def run(settings: Any) -> str:
         InputError: Names file, variable, place, value and what is allowed.
         Stopped: If the process is asked to stop; all trials that are done are kept.
     """
+    require_effect(settings)
     if not settings.maps.folder:
         require(settings.part is None, "part is given without maps.folder; leave it out.")
         return one(settings)
@@ -62,12 +130,6 @@ def one(settings: Any) -> str:
         if folder.finished:
             folder.require_same(calibrate_case.decisive(settings))
             return f"{folder.path}: is finished"
-        cellwise = settings.method == "gradient" and settings.variant == "newton"
-        require(
-            settings.fit.prior_deviation is None or (cellwise and settings.target in calibrate_case.NAMES),
-            f"fit.prior_deviation is {settings.fit.prior_deviation}, but only method=gradient variant=newton weighs "
-            "maps against parameters; leave it empty.",
-        )
         jobs = {"hydrograph": calibrate_rivers.run, "discharge": calibrate_discharge.run}
         job = jobs.get(settings.target)
         require(

@@ -35,8 +35,8 @@ SPIN_UP, LONGEST = 30, 180  # repetitions of the run-in; of closed columns at mo
 PARAMETERS = {"dcor": "runoff_depth", "baseflow_factor": "baseflow_index"}
 CHANGE, EFFECT = 0.1, 0.005  # 1, of a parameter and of its map, from which a cell knows the parameter
 METHODS = {
-    "standard_once": ["method=standard", "fit.rounds=1", "fit.corrections=0"],
-    "standard": ["method=standard", "fit.corrections=0"],
+    "standard_once": ["method=standard", "fit.rounds=1"],
+    "standard": ["method=standard"],
     "gradient": ["method=gradient"],
     "gradient_never": ["method=gradient", "fit.derivatives=never", "fit.pilot=0"],
 }

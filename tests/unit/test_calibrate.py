@@ -15,7 +15,7 @@ import xarray as xr
 from helpers import refused
 from stand_in_trials import HIDDEN, StandIn, maps, read
 
-from chase_jax import calibrate_case, cli, config
+from chase_jax import calibrate, calibrate_case, cli, config
 from chase_jax.calibration import cellwise, pilot
 from chase_jax.calibration.trial import Outcome
 from chase_jax.io import domain_store, parameter_store
@@ -98,13 +98,34 @@ def test_sure_parameters_stay_and_unsure_ones_follow_maps_as_sure_as_they_say(tm
     assert 0.05 < moved[1.0][0] < 0.9 * moved[1.0][1]
 
 
-@pytest.mark.parametrize("words", [["method=standard"], ["variant=field"], ["target=hydrograph"]])
-def test_only_one_search_weighs_maps_against_parameters(tmp_path, capsys, words):
-    assert cli.main(["calibrate", *maps(tmp_path), "fit.prior_deviation=1", *words]) == 2
-    error = capsys.readouterr().err
-    assert "only method=gradient variant=newton weighs maps" in error
-    assert error.count("\n") == 1
-    assert not (tmp_path / "run" / "manifest.json").exists()
+@pytest.mark.parametrize(
+    ("words", "unused"),
+    [
+        (["method=standard", "fit.prior_deviation=1"], "fit.prior_deviation"),
+        (["variant=field", "fit.prior_deviation=1"], "fit.prior_deviation"),
+        (["variant=field", "method=standard"], "variant"),
+        (["method=standard", "fit.corrections=0"], "fit.corrections"),
+        (["variant=network", "fit.smoothness=1"], "fit.smoothness"),
+        (["fit.losses=[kge]"], "fit.losses"),
+        (["fit.donors=1"], "fit.donors"),
+        (["target=baseflow_index", "fit.runoff_depth_by=stomatal_resistance_factor"], "fit.runoff_depth_by"),
+        (["target=runoff_depth", "maps.interval_days=5"], "maps.interval_days"),
+        (["target=hydrograph"], "maps.path"),
+        (["target=hydrograph", "maps.path=null", "fit.pilot=0"], "fit.pilot"),
+        (["target=hydrograph", "maps.path=null", "method=standard", "fit.trials=9"], "fit.trials"),
+        (["target=discharge", "maps.path=null", "method=standard"], "method"),
+        (["target=discharge", "maps.path=null", "maps.folder=maps"], "maps.folder"),
+    ],
+)
+def test_a_key_without_effect_is_refused_in_one_line(tmp_path, capsys, words, unused):
+    told = refused(capsys, [*maps(tmp_path), *words], tmp_path / "run")
+    assert f"error: {unused} is given, but has no effect with target=" in told
+
+
+def test_every_key_of_the_verb_alone_tells_where_it_has_an_effect():
+    own = {name for name, *_ in config.keys(config.Calibrate)} - {name for name, *_ in config.keys(config.Config)}
+    assert set(calibrate.EFFECT) == own - {"target", "check"}
+    assert all(calibrate.EFFECT.values())
 
 
 def cellwise_cells(place):
