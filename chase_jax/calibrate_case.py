@@ -211,7 +211,9 @@ class Case:
         folder.note(PARAMETERS, REPORT, TRIALS)
 
         counts = np.bincount(status, minlength=len(cellwise.STATUS))
-        report += [f"{count} cells: {text}" for count, text in zip(counts, cellwise.STATUS, strict=True) if count]
+        texts = list(cellwise.STATUS)
+        texts[cellwise.NO_TARGET] += f", parameters {'as they were' if everywhere is None else 'from the other cells'}"
+        report += [f"{count} cells: {text}" for count, text in zip(counts, texts, strict=True) if count]
         report += [*told, *moved]
         folder.finish(*report)
         return "\n".join([*report, f"parameters: {pathlib.Path(folder.path) / PARAMETERS}"])

@@ -52,8 +52,8 @@ NEAR_DIFFERENCE = 0.2  # 1, the same where a cell begins anew
 MET, EXCLUDED, NO_TARGET, RUNOFF_OUT_OF_REACH, INDEX_OUT_OF_REACH, BOTH_OUT_OF_REACH, NOT_MET = range(7)
 STATUS = (
     "target met",
-    "excluded (glacier, lake or water), default kept",
-    "no target on the map, default kept",
+    "excluded (glacier, lake or water), parameters as they were",
+    "no target on the map",
     "runoff depth out of reach, nearest value taken",
     "baseflow index out of reach, nearest value taken",
     "runoff depth and baseflow index out of reach, nearest values taken",

@@ -134,7 +134,7 @@ def cellwise_cells(place):
     return columns.calibrated_cells(place)
 
 
-def test_holes_of_the_map_keep_their_default_and_are_told(tmp_path, capsys):
+def test_holes_of_the_map_keep_their_parameters_and_are_told(tmp_path, capsys):
     def edit(data):
         data["runoff_depth"][1, 1] = np.nan
         data["runoff_depth"][2, 2] = 5000.0
@@ -142,7 +142,7 @@ def test_holes_of_the_map_keep_their_default_and_are_told(tmp_path, capsys):
 
     assert cli.main(["calibrate", *maps(tmp_path, edit)]) == 0
     told = capsys.readouterr().out
-    assert "1 cells: no target on the map, default kept" in told
+    assert "1 cells: no target on the map, parameters as they were" in told
     assert "1 cells: runoff depth and baseflow index out of reach" in told  # all runs off, so nothing is base flow
     place, found = read(tmp_path)
     raster = place.grid.unpack(found["dcor"])
