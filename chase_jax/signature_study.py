@@ -65,6 +65,11 @@ def run(settings: config.Signatures, basins: Basins, tell: Tell = lambda text: N
         f"regressors: {', '.join(unknown) or 'none'}; allowed are {', '.join(REGRESSORS)}.",
     )
     part = config.part_of(settings.part)
+    require(
+        part is None or not settings.output.overwrite,
+        "output.overwrite=true is given with part, but the parts of a study share its folder, so one would take away "
+        "what others did; choose another folder, or delete the study first.",
+    )
     basins = _within(basins, settings.period.start, settings.period.end)
     limits = Limits(settings.basins.least_years, settings.basins.largest_area * 1e6, settings.basins.tolerance)
     table = attributes.signatures(basins, limits)
@@ -137,7 +142,7 @@ def _begin(settings: config.Signatures, data: Learning, is_part: bool) -> pathli
     flat = config.flat(settings)
     facts = {name: flat[name] for name in DECIDES} | {"data": data.digest(), "versions": storage.versions()}
     file = folder / STUDY
-    if file.exists() and settings.output.overwrite and not is_part:
+    if file.exists() and settings.output.overwrite:
         _clear(folder)
     if not file.exists():
         store.write_text(json.dumps(facts, indent=1), file)

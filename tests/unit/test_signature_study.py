@@ -186,6 +186,15 @@ def test_wrong_parts_and_regressors_are_refused(given, tmp_path, capsys, word, t
     assert not (tmp_path / "out").exists()
 
 
+def test_a_part_does_not_overwrite_what_the_others_did(given, whole, capsys):
+    before = scores(whole)
+    assert study(*given, f"output.directory={whole}", "part=1/2", "output.overwrite=true") == 2
+    told = capsys.readouterr().err
+    assert "output.overwrite=true is given with part, but the parts of a study share its folder" in told
+    assert told.count("\n") == 1
+    assert scores(whole) == before
+
+
 @pytest.mark.parametrize(("design", "most"), [("grouped", 26), ("full", 36)])
 def test_more_folds_than_gauges_of_a_search_are_refused(given, tmp_path, capsys, design, most):
     """Of 40 gauges the largest group of sites leaves 26, and the site with four gauges of its own leaves 36."""
