@@ -81,9 +81,10 @@ def run(
     found = np.asarray(unknowns)
     status = cellwise.status_of(case.goal, found[:, place], residuals)
     fit = Fit(found[:, place], residuals, None, status)
+    judged = s.renewal_cycles * simulator.run_in_days / simulator.days + float(outcome.cost)
     told = [
         f"target {float(progress.least):.5g} after {len(folder.chunks)} steps, {steps.spent:.1f} forward-run "
-        "equivalents"
+        f"equivalents of the search, {judged:.1f} of the verdict"
     ]
     return case.write(fit, fit, [outcome], told, everywhere=(sought, found))
 
@@ -123,21 +124,22 @@ class _Steps:
         if carried is not None:
             progress, self.base, self.spent = carried["progress"], carried["base"], float(carried["spent"])
         for number in range(done, rounds * steps):
-            begun, self.runs = time.perf_counter(), 0
+            begun, self.runs, cost = time.perf_counter(), 0, 0.0
             if number % steps == 0:
                 cycles = s.spinup_cycles if number == 0 else s.renewal_cycles
                 self.base = self.simulator.equilibrium(self.optimiser.source.unknowns(progress.best), self.base, cycles)
-                self.spent += cycles * self.simulator.run_in_days / self.simulator.days
+                cost = cycles * self.simulator.run_in_days / self.simulator.days
                 # the stores are others now, so what was known of the target is not
                 progress = self.optimiser.begin()._replace(trained=progress.best, best=progress.best)
             progress = self.optimiser.step(progress, self._run)
-            self.spent += COST * self.runs
+            cost += COST * self.runs
+            self.spent += cost
             file = f"restart/{number:05d}.nc"
             content = {"progress": progress, "base": self.base, "spent": np.array(self.spent)}
             restart.write_restart(folder.path / file, content, {"step": number})
             folder.note(file)
             row = {"trial": number, "kind": "coupled", "derivatives": self.runs}
-            row |= {"forward_run_equivalents": round(COST * self.runs, 3)}
+            row |= {"forward_run_equivalents": round(cost, 3)}
             row |= {"seconds": round(time.perf_counter() - begun, 2), "target": float(f"{float(progress.least):.6g}")}
             row |= self.told
             folder.add_chunk({"number": number, "restart": file, "row": row})

@@ -68,6 +68,14 @@ def test_it_finds_parameters_also_where_the_map_has_a_hole(tmp_path, capsys, var
     assert float(rows[-1]["target"]) < 0.01 * float(rows[0]["target"]) + 1e-3
 
 
+def test_spin_ups_and_the_verdict_are_a_part_of_the_cost(tmp_path, capsys):
+    keys = ["fit.trials=2", "fit.rounds=2", "fit.optimiser=adam", "fit.spinup_cycles=7", "fit.renewal_cycles=4"]
+    assert cli.main(["calibrate", *maps(tmp_path), "variant=field", *keys]) == 0
+    rows = list(csv.DictReader((tmp_path / "run" / "trials.csv").open()))
+    assert [float(row["forward_run_equivalents"]) for row in rows] == [7 + 10, 10, 4 + 10, 10]
+    assert "51.0 forward-run equivalents of the search, 5.0 of the verdict" in capsys.readouterr().out
+
+
 def test_quantiles_of_another_shape_are_refused_before_anything_is_written(tmp_path, capsys):
     def monthly(data):
         for part in ("low", "high"):

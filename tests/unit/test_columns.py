@@ -189,3 +189,14 @@ def test_columns_that_only_fill_up_keep_what_their_own_stores_gave(few):
     assert found.runoff_depth[0] != first.runoff_depth[0]
     for name in ("runoff_depth", "baseflow_index", "drift"):
         np.testing.assert_array_equal(getattr(found, name)[1:], getattr(first, name)[1:])
+
+
+@pytest.mark.parametrize(("names", "cost"), [(["dcor"], 2.35), (["dcor", "baseflow_factor"], 3.7)])
+def test_derivatives_cost_as_many_runs_as_there_are_parameters(whole, names, cost):
+    cells, days = whole.domain.cells, 5
+    span, state = trial.Span(lambda k: (None, days), 1, days), initial_state(whole)
+    simulator = trial.Simulator(whole, [free.named(name) for name in names], span, span, days)
+    found = (state, np.ones((days, cells))), (state, np.ones((len(names), days, cells)))
+    simulator._tangents = lambda *given: found
+    outcome, _ = simulator.run_with_slopes(jnp.zeros((len(names), cells)), state)
+    np.testing.assert_allclose(outcome.cost, cost)
