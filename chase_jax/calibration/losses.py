@@ -86,8 +86,6 @@ def runoff_depth(simulated: jax.Array, observed: np.ndarray) -> jax.Array:
 def baseflow_index(simulated: jax.Array, observed: np.ndarray, interval_days: np.ndarray) -> jax.Array:
     """Residuals (1, gauge), 1; both indices of the days with an observation.
 
-    The lowest flow around a day is that of the days that are there, so a gap does not end the series.
-
     Args:
         simulated (day, gauge): Simulated flow, any unit.
         observed (day, gauge): Observed flow in the same unit, NaN where missing.
@@ -96,15 +94,9 @@ def baseflow_index(simulated: jax.Array, observed: np.ndarray, interval_days: np
     known = np.isfinite(observed)
 
     def index(flow: jax.Array | np.ndarray) -> jax.Array:
-        flow = jnp.where(known, flow, 0.0)
-        around = jnp.where(known, flow, jnp.inf)
-        base = jnp.zeros(flow.shape)
-        for days in np.unique(interval_days):
-            base = jnp.where(interval_days == days, baseflow.sliding_minimum(around, int(days)), base)
-        total = jnp.sum(jnp.maximum(flow, 0.0), axis=0)
-        flows = total > LEAST_FLOW * np.nansum(observed, axis=0)
-        share = jnp.sum(jnp.where(known, jnp.maximum(base, 0.0), 0.0), axis=0) / jnp.where(flows, total, 1.0)
-        return jnp.where(flows, share, 0.0)
+        total = jnp.sum(jnp.where(known, jnp.maximum(flow, 0.0), 0.0), axis=0)
+        share = baseflow.sliding_baseflow_index(jnp.asarray(flow), interval_days, known=known)
+        return jnp.where(total > LEAST_FLOW * np.nansum(observed, axis=0), share, 0.0)
 
     return (index(simulated) - index(np.where(known, observed, 0.0)))[None]
 

@@ -59,10 +59,8 @@ def baseflow_index(runoff_series: jax.Array, interval_days: int) -> jax.Array:
         interval_days % 2 == 1 and 3 <= interval_days <= 11,
         f"Argument `interval_days` must be an odd number from 3 to 11, but is {interval_days}.",
     )
-    flow = jnp.maximum(runoff_series, 0.0)
+    count = runoff_series.shape[0]
     require(
-        flow.shape[0] >= interval_days,
-        f"Argument `runoff_series` must have at least {interval_days} days, but has {flow.shape[0]}.",
+        count >= interval_days, f"Argument `runoff_series` must have at least {interval_days} days, but has {count}."
     )
-    base = baseflow.sliding_minimum(flow, interval_days)
-    return jnp.mean(base, axis=0) / jnp.maximum(jnp.mean(flow, axis=0), LEAST_RUNOFF)
+    return baseflow.sliding_baseflow_index(runoff_series, interval_days, least=LEAST_RUNOFF)

@@ -272,15 +272,37 @@ def mean_runoff_depth(flow: jax.Array) -> jax.Array:
     return jnp.mean(flow, axis=0) * YEAR
 
 
-def sliding_baseflow_index(flow: jax.Array, days: int, sharpness: float | None = None) -> jax.Array:
+def sliding_baseflow_index(
+    flow: jax.Array,
+    days: int | np.ndarray,
+    sharpness: float | None = None,
+    known: np.ndarray | None = None,
+    least: float = 0.0,
+) -> jax.Array:
     """Baseflow index (...), 1, of simulated flow by the sliding interval; differentiable, 0 where nothing flows.
 
+    Water that flows back counts as no flow. The lowest flow around a day is that of the days that count, so that a gap
+    does not end the series.
+
     Args:
-        flow (time, ...): Flow without gaps, any unit, at least 0.
-        days: Width of the interval, odd, days.
+        flow (time, ...): Flow without gaps, any unit.
+        days (...): Width of the interval, odd, days: one, or one for every series.
         sharpness: Power of the soft minimum, 1; None: the exact minimum.
+        known (time, ...): Days that count; None for all.
+        least: Mean flow below which the index fades to 0, in the unit of the flow.
     """
-    base = sliding_minimum(flow, days) if sharpness is None else soft_sliding_minimum(flow, days, sharpness)
-    total = jnp.sum(flow, axis=0)
+    flow = jnp.maximum(flow, 0.0)
+    around = flow if known is None else jnp.where(known, flow, jnp.inf)
+    base = jnp.zeros(flow.shape)
+    for width in np.unique(days):
+        one = (
+            sliding_minimum(around, int(width))
+            if sharpness is None
+            else soft_sliding_minimum(around, int(width), sharpness)
+        )
+        base = jnp.where(days == width, one, base)
+    if known is not None:
+        flow, base = jnp.where(known, flow, 0.0), jnp.where(known, base, 0.0)
+    total = jnp.maximum(jnp.mean(flow, axis=0), least)
     wet = total > 0.0
-    return jnp.where(wet, jnp.sum(base, axis=0) / jnp.where(wet, total, 1.0), 0.0)
+    return jnp.where(wet, jnp.mean(base, axis=0) / jnp.where(wet, total, 1.0), 0.0)

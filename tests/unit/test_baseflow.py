@@ -104,3 +104,18 @@ def test_many_series_go_side_by_side():
     alone = [float(baseflow.sliding_baseflow_index(flow[:, k], 5)) for k in (0, 1)]
     np.testing.assert_allclose(np.asarray(both), alone, rtol=1e-15)
     assert float(baseflow.sliding_baseflow_index(jnp.zeros(20), 5)) == 0.0
+
+
+def test_index_of_the_days_that_count_by_the_interval_of_every_series():
+    """Backward flow is none; the lowest flow around a day is that of the days that count."""
+    draw = np.random.default_rng(4)
+    flow, known = draw.gamma(0.5, 2.0, (80, 2)) - 0.2, draw.random((80, 2)) < 0.8
+    found = baseflow.sliding_baseflow_index(jnp.asarray(flow), np.array([3, 7]), known=known)
+    for series, half in ((0, 1), (1, 3)):
+        seen = np.where(known[:, series], np.maximum(flow[:, series], 0.0), np.inf)
+        middle = np.clip(np.arange(80), half, 79 - half)
+        base = np.array([seen[k - half : k + half + 1].min() for k in middle])
+        there = known[:, series]
+        np.testing.assert_allclose(found[series], base[there].sum() / seen[there].sum(), rtol=1e-12)
+    faint = baseflow.sliding_baseflow_index(jnp.full((20, 1), 0.5), 5, least=2.0)
+    np.testing.assert_allclose(faint, 0.25)
