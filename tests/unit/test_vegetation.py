@@ -28,6 +28,13 @@ def test_unknown_class_is_an_input_error(wrong):
         vegetation.from_class(np.array([7, wrong]))
 
 
+def test_leaves_resist_between_what_two_land_surfaces_say():
+    """Dryland crop, crop and wood, shrub, deciduous and evergreen forest: ECMWF's and Noah's least resistance."""
+    resistance = vegetation.from_class(np.array([2, 6, 8, 11, 14])).minimum_stomatal_resistance
+    ecmwf, noah = np.array([100.0, 175.0, 225.0, 175.0, 250.0]), np.array([40.0, 70.0, 300.0, 100.0, 125.0])
+    np.testing.assert_allclose(resistance, np.sqrt(ecmwf * noah), atol=2.5)
+
+
 def test_layers_share_the_leaf_area_of_the_cell():
     p = vegetation.from_class(ALL)
     cover = vegetation.canopy(p, jnp.full(24, 0.3))
