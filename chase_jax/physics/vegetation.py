@@ -143,7 +143,7 @@ def with_height(parameters: Parameters, height: PerCell) -> Parameters:
     return eqx.tree_at(lambda p: (p.lower_top, p.lower_bottom), parameters, (height, bottom))
 
 
-def season(vegetation_class: CellIndex, latitude: PerCell) -> np.ndarray:
+def season(vegetation_class: CellIndex | np.ndarray, latitude: PerCell | np.ndarray) -> np.ndarray:
     r"""Course of the leaf area from its least (0) to its greatest (1) in the middle of each month, (month, cell), 1.
 
     A cosine with its top in July north of the equator and in January south of it; trees that shed their leaves have
