@@ -19,7 +19,7 @@ from chase_jax.calibration import cellwise, learning
 from chase_jax.calibration.adjoint import COST, Adjoint
 from chase_jax.calibration.cellwise import Fit
 from chase_jax.calibration.learning import Misfit, Optimiser, Progress
-from chase_jax.calibration.trial import Simulator
+from chase_jax.calibration.trial import Simulator, spinup_cost
 from chase_jax.io import restart, run_folder
 from chase_jax.model.containers import State
 from chase_jax.model.initial import initial_state
@@ -81,7 +81,7 @@ def run(
     found = np.asarray(unknowns)
     status = cellwise.status_of(case.goal, found[:, place], residuals)
     fit = Fit(found[:, place], residuals, None, status)
-    judged = s.renewal_cycles * simulator.run_in_days / simulator.days + float(outcome.cost)
+    judged = spinup_cost(simulator, s.renewal_cycles) + float(outcome.cost)
     told = [
         f"target {float(progress.least):.5g} after {len(folder.chunks)} steps, {steps.spent:.1f} forward-run "
         f"equivalents of the search, {judged:.1f} of the verdict"
@@ -128,7 +128,7 @@ class _Steps:
             if number % steps == 0:
                 cycles = s.spinup_cycles if number == 0 else s.renewal_cycles
                 self.base = self.simulator.equilibrium(self.optimiser.source.unknowns(progress.best), self.base, cycles)
-                cost = cycles * self.simulator.run_in_days / self.simulator.days
+                cost = spinup_cost(self.simulator, cycles)
                 # the stores are others now, so what was known of the target is not
                 progress = self.optimiser.begin()._replace(trained=progress.best, best=progress.best)
             progress = self.optimiser.step(progress, self._run)

@@ -19,7 +19,7 @@ from chase_jax import workflows
 from chase_jax.calibrate_case import scores
 from chase_jax.calibration import columns, partial
 from chase_jax.calibration.cellwise import Goal
-from chase_jax.calibration.trial import Outcome, Simulator
+from chase_jax.calibration.trial import Outcome, Simulator, spinup_cost
 from chase_jax.io import restart, run_folder
 from chase_jax.model.containers import State
 from chase_jax.model.initial import initial_state
@@ -77,7 +77,7 @@ class Trials:
             else:
                 self.base = simulator.equilibrium(jnp.asarray(unknowns), self.base, cycles)
                 nothing = np.zeros(self.goal.values.shape[1])
-                found = Outcome(nothing, nothing, nothing, np.array(cycles * simulator.run_in_days / simulator.days))
+                found = Outcome(nothing, nothing, nothing, np.array(spinup_cost(simulator, cycles)))
             restart.write_restart(self.folder.path / stores, self.base, {"trial": self.number})
             self.folder.note(stores)
             return unknowns, found

@@ -79,6 +79,11 @@ class Outcome(eqx.Module):
         return Outcome(self.runoff_depth[cells], self.baseflow_index[cells], self.drift[cells], self.cost, slopes)
 
 
+def spinup_cost(simulator: Simulator, cycles: int) -> float:
+    """Repetitions of the run-in in forward runs, 1. Arguments: the simulator, and how many repetitions, 1."""
+    return cycles * simulator.run_in_days / simulator.days
+
+
 class Simulator:
     """A model whose parameters can be tried; compiles once without and once with derivatives."""
 
@@ -203,7 +208,7 @@ class Simulator:
             history = history.with_end(self.model, state, years)
             if k % EXTRAPOLATED == EXTRAPOLATED - 1:
                 state, history = equilibrium.extrapolated(self.model, state, history)
-        cost = np.array((k + 1) * self._run_in.days / self.days)
+        cost = np.array(spinup_cost(self, k + 1))
         return state, Outcome(depth, np.full(depth.shape, np.nan), drift, cost)
 
     def run(self, unknowns: jax.Array, state: State, cycles: int | None = None) -> tuple[Outcome, State]:

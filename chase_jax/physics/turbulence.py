@@ -22,7 +22,7 @@ MINIMUM_WIND = 0.5  # m s-1; below it free convection and meandering keep exchan
 UNSTABLE_LIMIT, STABLE_LIMIT = -2.0, 1.0  # 1, range of the Richardson number, pollard1995
 SNOW_STABLE_LIMIT = 0.2  # 1, its upper end over snow, where turbulence outlives strong stability, martin1998, boone2001
 # Below trees, gusts from above keep up the exchange that the local gradient would end. With this limit it falls to half
-# at most, with that over snow to a fifth, and snow in leafless forest outlasted every thaw; choice of this project.
+# at most, with that over snow to a fifth; choice of this project.
 BETWEEN_STABLE_LIMIT = 0.05  # 1, its upper end between the layers of vegetation
 SOIL_ROUGHNESS, SNOW_ROUGHNESS = 0.005, 0.0005  # m, foley1996
 DRAG_AREA = 8.0  # 1, two-sided leaf area that makes a layer dense to the wind, foley1996
