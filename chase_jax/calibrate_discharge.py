@@ -136,10 +136,13 @@ def run(
     log = _Trials(folder, search, goal, scales, asked)
     found, covariance = hydrographs.fit(log.run, goal, settings.fit.trials)
 
-    made = {"before": judge.run_as_given(), "after": judge.run(found)}
-    rows = _scores(record, made, fitted)
+    values, moved = _values(settings, given, search, found)
+    form, grid = settings.physics.dcor_form, given.domain.grid
+    parameter_store.write_parameters(folder.path / PARAMETERS, values, grid, form, "Calibrated parameters")
+    store.write_text(tables.text(_told(search, form, scales, found, covariance), digits=6), folder.path / FITTED)
+    after = _as_written(judge, settings, given, values) if moved else judge.run(found)
+    rows = _scores(record, {"before": judge.run_as_given(), "after": after}, fitted)
     store.write_text(tables.text(rows, digits=6), folder.path / TABLE)
-    moved = _write(folder, settings, given, search, scales, found, covariance)
     store.write_text(tables.text([chunk["row"] for chunk in folder.chunks]), folder.path / TRIALS)
     folder.note(PARAMETERS, FITTED, TABLE, TRIALS)
     told = [*moved]
@@ -434,30 +437,37 @@ class _Trials:
         self.folder.log(", ".join(f"{key} {value}" for key, value in row.items()))
 
 
-def _write(
-    folder: run_folder.RunFolder,
-    settings: Any,
-    given: build.Inputs,
-    search: Search,
-    scales: list[np.ndarray | float],
-    found: np.ndarray,
-    covariance: np.ndarray,
-) -> list[str]:
-    """Write the parameters as maps, and as a table with how surely the record tells them; lines on what was moved."""
+def _values(
+    settings: Any, given: build.Inputs, search: Search, found: np.ndarray
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The parameters (cell,) to write by name, those given and those found, and lines on what their range moved."""
     values = {name: np.asarray(value) for name, value in given.parameters.items()}
-    start, spread = search.encode(), np.sqrt(np.diag(covariance))
-    columns = {"before": start, "after": found, "low": found - spread, "high": found + spread}
-    parts = {column: search.split(jnp.asarray(unknowns)) for column, unknowns in columns.items()}
-    rows, form = [], settings.physics.dcor_form
-    for number, (name, one, scale) in enumerate(zip(search.names, search.free, scales, strict=True)):
-        full = np.asarray(one.values(parts["after"][number], search.model.parameters))
+    for name, one, part in zip(search.names, search.free, search.split(jnp.asarray(found)), strict=True):
+        full = np.asarray(one.values(part, search.model.parameters))
         values[name] = full * values.get(name, 1.0) if one.relative else full
-        told = {column: scale * np.asarray(one.transform.decode(part[number])) for column, part in parts.items()}
-        told = {column: parameter_store.within_range({name: value}, form)[0][name] for column, value in told.items()}
+    return parameter_store.within_range(values, settings.physics.dcor_form)
+
+
+def _as_written(
+    judge: hydrographs.Simulator, settings: Any, given: build.Inputs, values: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Series (day, place) under parameters (cell,) that no unknowns stand for, because their range moved them."""
+    program = build.program(settings, dataclasses.replace(given, parameters=values))
+    return judge.under(program.model).run_as_given()  # type: ignore[attr-defined]
+
+
+def _told(
+    search: Search, form: str, scales: list[np.ndarray | float], found: np.ndarray, covariance: np.ndarray
+) -> list[dict[str, Any]]:
+    """Rows of the table of parameters: what is written of each group, and how surely the record tells it."""
+    spread = np.sqrt(np.diag(covariance))
+    columns = {"before": search.encode(), "after": found, "low": found - spread, "high": found + spread}
+    parts = {column: search.split(jnp.asarray(unknowns)) for column, unknowns in columns.items()}
+    rows = []
+    for number, (name, one, scale) in enumerate(zip(search.names, search.free, scales, strict=True)):
+        told = {name: np.stack([scale * np.asarray(one.transform.decode(part[number])) for part in parts.values()])}
+        value = parameter_store.within_range(told, form)[0][name]
         for group in range(search.sizes[number]):
-            row = {column: float(value[group]) for column, value in told.items()}
+            row = dict(zip(columns, value[:, group].tolist(), strict=True))
             rows.append({"parameter": name, "group": group} | row)
-    values, moved = parameter_store.within_range(values, form)
-    parameter_store.write_parameters(folder.path / PARAMETERS, values, given.domain.grid, form, "Calibrated parameters")
-    store.write_text(tables.text(rows, digits=6), folder.path / FITTED)
-    return moved
+    return rows

@@ -85,6 +85,12 @@ class Simulator:
         other.start, other._spans = start, [span for span in (run_in, period) if span is not None]
         return other
 
+    def under(self, model: Chase) -> Simulator:
+        """The same with other parameters to begin with. Argument: the model, equal but for its parameters."""
+        other = copy.copy(self)
+        other.model = model
+        return other
+
     @property
     def tangents(self) -> int:
         """Number of tangents that go along with a run with derivatives, 1."""

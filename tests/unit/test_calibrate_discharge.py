@@ -96,6 +96,9 @@ def test_a_factor_on_one_given_is_written_within_what_is_read_again(tmp_path, wo
     monkeypatch.setattr(hydrographs.Simulator, "run", flow)
     raised = lambda run, goal, trials: (goal.start + 1.0, np.full((2, 2), np.nan))  # noqa: E731
     monkeypatch.setattr(hydrographs, "fit", raised)
+    conductivity = lambda self: np.asarray(self.model.parameters.land.soil.saturated_conductivity).mean()  # noqa: E731
+    rising = lambda self: np.arange(DAYS)[:, None] * conductivity(self) * np.ones(2)  # noqa: E731
+    monkeypatch.setattr(hydrographs.Simulator, "run_as_given", rising)
     assert cli.main(["calibrate", *words, "parameters.soil_conductivity_factor=900"]) == 0
     assert "soil_conductivity_factor: beyond 0.001 to 1000 in 16 cells, where the nearest" in capsys.readouterr().out
     place = domain_store.open_domain(tmp_path / "domain.nc")
@@ -103,6 +106,9 @@ def test_a_factor_on_one_given_is_written_within_what_is_read_again(tmp_path, wo
     np.testing.assert_array_equal(written["soil_conductivity_factor"], 1000.0)
     table = pd.read_csv(tmp_path / "run" / "parameters.csv").set_index("parameter")
     assert table.loc["soil_conductivity_factor", "after"] == 1000.0
+    judged = pd.read_csv(tmp_path / "run" / "discharge.csv")
+    assert np.isfinite(judged.nse_after_fitted).all()
+    assert (judged.nse_after_fitted != judged.nse_before_fitted).all()  # of what was given: 900
 
 
 @pytest.mark.parametrize("losses", [["kge"], ["kge", "baseflow_index", "runoff_depth"], ["nse", "pcc"]])
