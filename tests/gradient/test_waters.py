@@ -112,6 +112,35 @@ def test_discharge_and_lake_level_by_every_input():
             assert min(errors) < 1e-6, (name, out, slope, errors)
 
 
+def test_evaporation_that_finds_no_water():
+    """Rivers and a lake that run dry within the day: what the air asks for in vain, by all that gives and takes."""
+    model = chase.Chase.default(DOMAIN, solvers=Solvers(Tree(3600.0), groundwater.Implicit(linear=EXACT), EXACT))
+    start = initial.initial_state(model)
+    deep = groundwater.State(groundwater.storage_at_depth(model.parameters.aquifer, jnp.full(DOMAIN.cells, 8.0)))
+    point = {
+        "volume": 1e-3 * start.water.volume + 50.0,  # m3
+        "runoff": 1e-9 * DOMAIN.cell_area,
+        "evaporation": 2e-8 * DOMAIN.cell_area * (1.0 + 0.5 * jnp.sin(jnp.arange(DOMAIN.cells))),
+    }
+
+    @jax.jit
+    def withheld(inputs):
+        runoff = jnp.broadcast_to(inputs["runoff"], (INTERVALS, DOMAIN.cells))
+        none, water = jnp.zeros(DOMAIN.cells), surface_water.State(inputs["volume"])
+        return model.waters(deep, water, runoff, none, inputs["evaporation"]).withheld
+
+    assert int((withheld(point) > 0.0).sum()) > DOMAIN.cells // 2
+    weights = 1.0 + jnp.cos(jnp.arange(DOMAIN.cells)) ** 2
+    gradient = jax.jit(jax.grad(lambda inputs: jnp.vdot(weights, withheld(inputs))))(point)
+    for name, value in point.items():
+        assert bool(jnp.isfinite(gradient[name]).all())
+        along, h = value, 1e-5
+        up, down = (jnp.vdot(weights, withheld(point | {name: value + s * h * along})) for s in (1, -1))
+        slope = float(jnp.vdot(gradient[name], along))
+        assert slope != 0.0
+        np.testing.assert_allclose(float(up - down) / (2.0 * h), slope, rtol=1e-5)
+
+
 @pytest.mark.slow
 def test_memory_of_the_gradient_grows_neither_with_sweeps_nor_with_conjugate_gradients():
     geometry = surface_water.Geometry.from_domain(DOMAIN)
