@@ -2,7 +2,7 @@
 
     python experiments/regional_parameters.py [key=value ...]
 
-draws 108 catchments of CAMELS-US besides the 36 of `many_basins.py` and learns from their monthly flow of 1991 to 1995
+draws 252 catchments of CAMELS-US besides the 36 of `many_basins.py` and learns from their monthly flow of 1991 to 1995
 how eight parameters follow from five attributes (:mod:`chase_jax.calibration.regional`), through the coupled model;
 every fourth of them does not teach, but judges what was learned. What the law makes of the attributes of the 36, whose
 discharge it has not seen, is compared with default parameters.
@@ -30,7 +30,7 @@ from chase_jax.model.chase import Chase
 from data_prep import camels_catchments
 
 FOLDER = pathlib.Path("runs/regional_parameters")
-DRAWN, AFTER, PERIOD, TRIALS, JUDGES = 108, 36, ("1991-01-01", "1995-12-31"), 12, 4
+DRAWN, AFTER, PERIOD, TRIALS, JUDGES = 252, 36, ("1991-01-01", "1995-12-31"), 12, 4
 SOUGHT = (
     "stomatal_resistance_factor", "bed_conductance_factor", "doubling_storage_factor", "contributing_depth",
     "contributing_threshold", "dcor", "baseflow_factor", "bypass_fraction",
@@ -88,9 +88,13 @@ class Catchments:
         def run(unknowns: np.ndarray, slopes: bool) -> tuple[np.ndarray, np.ndarray | None]:
             flat = unknowns.ravel()
             series, own = simulator.run_with_own_slopes(flat) if slopes else (simulator.run(flat), None)
-            skills = [np.nanmedian(months.skill(series)[who]) for who in (~judges, judges)]
-            told = f"median monthly skill {skills[0]:.3f}, of the judges {skills[1]:.3f}"
-            print(told + (", with derivatives" if slopes else ""), flush=True)
+            skill = months.skill(series)
+            told = [
+                f"median {np.nanmedian(skill[who]):.3f}, normalised mean {np.nanmean(1.0 / (2.0 - skill[who])):.3f}"
+                for who in (~judges, judges)
+            ]
+            words = ", with derivatives" if slopes else ""
+            print(f"monthly skill: {told[0]}; of the judges {told[1]}{words}", flush=True)
             return series, own
 
         known, trials = self.attributes.to_numpy(), self.settings.fit.trials
