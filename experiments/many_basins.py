@@ -28,7 +28,7 @@ from data_prep import camels_catchments, camels_us
 RUN_IN, PERIODS = "1989-01-01", {"calibration": ("1991-01-01", "2000-12-31"), "later": ("2001-01-01", "2010-12-31")}
 CYCLES = 6  # repetitions of the two years of run-in from a cold start
 FOLDER = pathlib.Path("runs/many_basins")
-COLOURS = {"default": "#999999", "calibrated": "#0072B2"}
+COLOURS = {"default": "#999999", "calibrated": "#0072B2", "by the law": "#D55E00"}
 SATISFACTORY = 0.5  # 1, monthly skill that the paper counts as satisfactory
 
 

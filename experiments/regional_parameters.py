@@ -141,7 +141,9 @@ def main(words: list[str]) -> pd.DataFrame:
         write_law(teachers.learn(), list(teachers.attributes), FOLDER / "law.csv")
     unseen = Catchments(many_basins.FOLDER / "data", inputs, words)
     unseen.write(law_of(FOLDER / "law.csv"), FOLDER / "parameters.nc")
-    return many_basins.medians(many_basins.compare(FOLDER, inputs, "by the law", FOLDER / "parameters.nc"))
+    monthly = many_basins.compare(FOLDER, inputs, "by the law", FOLDER / "parameters.nc")
+    many_basins.figure(monthly).savefig(FOLDER / "figure_6.png", dpi=200)
+    return many_basins.medians(monthly)
 
 
 if __name__ == "__main__":
