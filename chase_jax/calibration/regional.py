@@ -11,10 +11,11 @@ $$ \Phi = \sum_b \frac{x_b}{1 + x_b} + \lambda \sum_{p,k} c_k\, \theta_{p,k}^2 ,
 
 with means $\bar q$ of whole months and $s_b^2$ the sum of squares of the measured ones about their mean, so that $x_b$
 is one less the skill. What is added up is one less the normalised skill, $1/(2 - \mathrm{NSE})$: no catchment counts
-for more than one, however wrong its rain may be. Flow of a catchment depends on its own unknowns alone, so that one
-tangent for each parameter tells the derivatives $J_b$ of all catchments, and those by $\theta$ follow from them. Steps
-are damped Gauss-Newton steps with the weights $(1 + x_b)^{-2}$ of where they begin; $J_b$ is kept up by Broyden's
-update in every catchment and computed again where that leads no further.
+for more than one, however wrong its rain may be. What attributes change is held by $\lambda$ ($c_k = 1$), what all
+share hardly ($c_0 = 0.01$). Flow of a catchment depends on its own unknowns alone, so that one tangent for each
+parameter tells the derivatives $J_b$ of all catchments, and those by $\theta$ follow from them. Steps are damped
+Gauss-Newton steps with the weights $(1 + x_b)^{-2}$ of where they begin; $J_b$ is kept up by Broyden's update in every
+catchment and computed again where that leads no further.
 
 A law that was learned in some catchments tells the parameters of any other. What it says of these gets worse again when
 it has learned too much by heart; so some catchments may judge instead of teaching, and the law best for them is taken.
