@@ -88,9 +88,9 @@ class Catchments:
         def run(unknowns: np.ndarray, slopes: bool) -> tuple[np.ndarray, np.ndarray | None]:
             flat = unknowns.ravel()
             series, own = simulator.run_with_own_slopes(flat) if slopes else (simulator.run(flat), None)
-            skill = months.skill(series)
+            skill, lack = months.skill(series), months.lack(series)
             told = [
-                f"median {np.nanmedian(skill[who]):.3f}, normalised mean {np.nanmean(1.0 / (2.0 - skill[who])):.3f}"
+                f"median {np.nanmedian(skill[who]):.3f}, normalised mean {1.0 - np.nanmean(lack[who]):.3f}"
                 for who in (~judges, judges)
             ]
             words = ", with derivatives" if slopes else ""

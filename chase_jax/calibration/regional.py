@@ -135,6 +135,11 @@ class Months:
         """Monthly skill (catchment,), 1; NaN where a catchment does not count. Argument: daily flow."""
         return np.where(self.counted, 1.0 - (self.missed(series) ** 2).sum(axis=0), np.nan)
 
+    def lack(self, series: np.ndarray) -> np.ndarray:
+        """One less the normalised skill (catchment,), x / (1 + x), 1; NaN likewise. Argument: daily flow."""
+        missed = (self.missed(series) ** 2).sum(axis=0)
+        return np.where(self.counted, missed / (1.0 + missed), np.nan)
+
 
 Run = Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray | None]]
 
@@ -186,16 +191,16 @@ def fit(
     best, (series, jacobian) = law.unknowns(start, attributes), with_slopes(law.unknowns(start, attributes))
 
     def target(series: np.ndarray, weights: np.ndarray) -> float:
-        return float(_lack(months, series)[teaching].sum() + (weight * weights**2).sum())
+        return float(months.lack(series)[teaching].sum() + (weight * weights**2).sum())
 
     def judged(series: np.ndarray, weights: np.ndarray) -> float:
         judge = judging & months.counted
-        return float(_lack(months, series)[judge].sum()) if judge.any() else target(series, weights)
+        return float(months.lack(series)[judge].sum()) if judge.any() else target(series, weights)
 
     now, spent, exact, damping = target(series, law.weights), 1, True, damped.FIRST_DAMPING
     taken, taken_series, verdict = law, series, judged(series, law.weights)
     while spent < trials:
-        root = np.where(teaching, 1.0 - _lack(months, series), 0.0)
+        root = np.where(teaching, 1.0 - months.lack(series), 0.0)
         step = _step(root * jacobian, root * months.missed(series), features, weight, law.weights, damping)
         largest = np.abs(step @ features.T).max(axis=0).mean()
         tried = Law(law.scale, law.weights + step * min(1.0, LONGEST_STEP / max(largest, 1e-12)))
@@ -220,12 +225,6 @@ def fit(
             series, jacobian = with_slopes(best)
             spent, damping = spent + 1, damped.FIRST_DAMPING
     return taken, taken_series
-
-
-def _lack(months: Months, series: np.ndarray) -> np.ndarray:
-    """One less the normalised skill (catchment,), 1, x / (1 + x). Argument: daily flow."""
-    lack = (months.missed(series) ** 2).sum(axis=0)
-    return lack / (1.0 + lack)
 
 
 def _step(

@@ -113,6 +113,8 @@ def test_skill_is_that_of_whole_months_that_were_measured():
     assert months.counted.tolist() == [False, True, False]  # eleven months; twelve; always the same
     np.testing.assert_allclose(skill[1], np.asarray(metrics.nse(pair[0], pair[1]))[1], rtol=1e-12)
     assert np.isnan(skill[[0, 2]]).all()
+    lack = months.lack(np.concatenate([simulated, simulated[:, :1]], axis=1))
+    np.testing.assert_allclose(lack, 1.0 - 1.0 / (2.0 - skill), rtol=1e-12)  # of the normalised skill
 
 
 def test_derivatives_of_residuals_are_those_of_differences():
