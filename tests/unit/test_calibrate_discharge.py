@@ -109,6 +109,8 @@ def test_a_factor_on_one_given_is_written_within_what_is_read_again(tmp_path, wo
     judged = pd.read_csv(tmp_path / "run" / "discharge.csv")
     assert np.isfinite(judged.nse_after_fitted).all()
     assert (judged.nse_after_fitted != judged.nse_before_fitted).all()  # of what was given: 900
+    flow = 1.0 + judged[["pbias_before_fitted", "pbias_after_fitted"]] / 100.0  # over what was observed
+    np.testing.assert_allclose(flow.pbias_after_fitted / flow.pbias_before_fitted, 1000.0 / 900.0, rtol=1e-3)
 
 
 @pytest.mark.parametrize("losses", [["kge"], ["kge", "baseflow_index", "runoff_depth"], ["nse", "pcc"]])
