@@ -103,28 +103,28 @@ class _Job:
         standard = self.settings.method == "standard"
         fit = None if standard else self._by_pilot(unknowns) or self._by_first_year(unknowns)
         fit = self._round(COLUMNS, closed, unknowns if fit is None else fit.unknowns, fit, s.trials, None)
-        counts = [0]  # of cells met after each round
+        counts, last = [0], fit  # of cells met after each round; what the round before found
         for number in range(1, s.rounds or (STANDARD_ROUNDS if standard else ROUNDS)):
             if self._enough():
                 break
-            longest = partial.STAGE if standard or number == SHARED else s.spinup_cycles
+            longest = partial.STAGE if number == SHARED else s.spinup_cycles
             self.trials.settling = None if number < SHARED else longest
             self.trials.renew(COLUMNS, closed, fit.unknowns, s.renewal_cycles if number < SHARED else s.spinup_cycles)
             if self._enough():
                 break
             start, anew = fit.unknowns, None
-            if number > SHARED and not standard and self.goal.prior is None:
-                start, anew = cellwise.restarted(fit, number - SHARED)
+            if number > SHARED and self.goal.prior is None:
+                start, anew = cellwise.restarted(fit, number - SHARED, last if standard else None)
                 self.trials.begin_anew(closed, anew)
             most = s.trials if standard else max(s.trials // (3 if number < SHARED else 2), 2)
             found = self._round(COLUMNS, closed, start, fit, most, None, anew)
             same = np.array_equal(found.unknowns, fit.unknowns)
             if same and self.goal.prior is not None:
                 break
-            fit = found if anew is None else cellwise.nearer(found, fit, anew)
+            fit, last = found if anew is None else cellwise.nearer(found, fit, anew), fit
             met, missed = fit.status == cellwise.MET, fit.status == cellwise.NOT_MET
             counts.append(int(met.sum()))
-            sure = standard or number > SHARED + len(cellwise.RESTARTS)  # that what stands at a bound belongs there
+            sure = number > SHARED + len(cellwise.RESTARTS)  # that what stands at a bound belongs there
             if ((same or self.trials.settling) and met.all()) or (same and sure and not missed.any()):
                 break
             if number > SHARED + PATIENCE and counts[-1] <= max(counts[:-PATIENCE]) + cellwise.FEW * self.cells.size:
@@ -211,7 +211,7 @@ class _Job:
         if self.settings.method == "standard":
             if before is None:
                 return alternating.standard(evaluate, start, self.goal, trials, enough)
-            return alternating.again(evaluate, before, self.goal, max(trials // 2, 2), enough)
+            return alternating.again(evaluate, start, before, self.goal, max(trials // 2, 2), anew, enough)
         again = before is not None and (kind == COUPLED or self.settings.fit.derivatives != "always")
         asked = "never" if again else self.settings.fit.derivatives
         known = before.jacobian if before is not None else None

@@ -31,7 +31,7 @@ START, WIDE_START = "restart/start.nc", "restart/start_coarse.nc"
 COARSE = {"domain": "domain.nc", "forcing": "forcing.nc", "gauges": "gauges.csv"}  # files of fit.coarse
 Search = hydrographs.Simulator | hydrographs.TwoWidths
 SCORES = {"nse": metrics.nse, "kge": metrics.kge, "pcc": metrics.pcc, "pbias": metrics.pbias}
-OF_LEVELS = ("nse", "pcc")  # the others ask where a level counts from
+SHOWN, OF_LEVELS = ("nse", "kge"), ("nse", "pcc")  # of a level the others ask where it counts from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,16 +145,7 @@ def run(
     store.write_text(tables.text(rows, digits=6), folder.path / TABLE)
     store.write_text(tables.text([chunk["row"] for chunk in folder.chunks]), folder.path / TRIALS)
     folder.note(PARAMETERS, FITTED, TABLE, TRIALS)
-    told = [*moved]
-    for row in rows:
-        level = row["variable"] == gauge_store.LEVEL
-        shown = OF_LEVELS if level else ("nse", "kge")
-        parts = [
-            ", ".join(f"{n.upper()} {row[f'{n}_before_{label}']:.3f} -> {row[f'{n}_after_{label}']:.3f}" for n in shown)
-            for label in ("fitted", "later")
-        ]
-        what, later = ", lake level" if level else "", f"; {parts[1]} later" * (fitted < len(record.series))
-        told.append(f"{row['gauge_id']}{what}: {parts[0]} in the days fitted{later}")
+    told = [*moved, *(_line(row) for row in rows)]
     told.append(f"{len(folder.chunks)} runs, {sum(c['row']['derivatives'] for c in folder.chunks)} with derivatives")
     folder.finish(*told)
     return "\n".join([*told, f"parameters: {folder.path / PARAMETERS}"])
@@ -252,6 +243,17 @@ def _scores(record: Record, made: dict[str, np.ndarray], fitted: int) -> list[di
                     row[f"{kind}_{when}_{label}"] = float(score(series[part_of, place], seen)) if told else np.nan
         rows.append(row)
     return rows
+
+
+def _line(row: dict[str, Any]) -> str:
+    """The main scores of a place in words; of later days only if enough of them have a record. Argument: its row."""
+    level = row["variable"] == gauge_store.LEVEL
+    told = []
+    for label, when in (("fitted", " in the days fitted"), ("later", " later")):
+        pairs = [(n, row[f"{n}_before_{label}"], row[f"{n}_after_{label}"]) for n in (OF_LEVELS if level else SHOWN)]
+        if label == "fitted" or np.isfinite([value for _, *both in pairs for value in both]).any():
+            told.append(", ".join(f"{n.upper()} {one:.3f} -> {other:.3f}" for n, one, other in pairs) + when)
+    return f"{row['gauge_id']}{', lake level' if level else ''}: {'; '.join(told)}"
 
 
 def _supports(settings: Any) -> dict[str, str]:

@@ -6,7 +6,8 @@ model with a value of its own in every cell.
 The second parameter moves the first signature too, and often more than the first parameter does, so that one search
 after the other, repeated, runs away. What follows therefore seeks the second parameter with the first one in its train:
 every trial value of the second comes with a search of the first, so that what is judged is the index of a cell whose
-runoff is met.
+runoff is met. A cell that a round brings no nearer begins the next one elsewhere (:func:`cellwise.restarted`): two
+values of the second parameter may yield the same index, and the runoff be within reach with one of them only.
 
 Source:
     dong2026, section 3.4 (which parameter meets which signature); chandrupatla1997.
@@ -73,26 +74,39 @@ def standard(
     return Fit(unknowns, residuals, None, status_of(goal, unknowns, residuals))
 
 
-def again(evaluate: Evaluate, before: Fit, goal: Goal, trials: int = 6, enough: Callable[[], bool] = never) -> Fit:
+def again(
+    evaluate: Evaluate,
+    start: np.ndarray,
+    before: Fit,
+    goal: Goal,
+    trials: int = 6,
+    anew: np.ndarray | None = None,
+    enough: Callable[[], bool] = never,
+) -> Fit:
     """The second parameter by its signature, the first one following to keep its own met, from near what is known.
 
     Args:
         evaluate: As of :func:`standard`.
-        before: What was found.
+        start: (parameter, cell) unknowns to begin with, 1.
+        before: What was found; its slopes tell the first steps.
         goal: One signature for every parameter, in the same order.
         trials: Most trials of the second parameter; half as many of the first within each.
+        anew: (cell,) cells that begin elsewhere, where slopes are not known and first steps are long; None for none.
         enough: Asked before a trial; where it says yes the search ends with the best so far.
     """
-    share = expit(before.unknowns)
-    residuals = goal.residuals(evaluate(before.unknowns, False))
+    share = expit(start)
+    residuals = goal.residuals(evaluate(start, False))
     seek = np.abs(residuals).max(axis=0) > CLOSE
     slopes = np.full(share.shape, np.nan) if before.slopes is None else before.slopes.copy()
+    size = np.full(share.shape[1], NEAR_SHARE)
+    if anew is not None:
+        slopes[:, anew], size[anew] = np.nan, FARTHEST_SHARE
     best, least = share.copy(), residuals.copy()
 
     def search(row: int, value: np.ndarray, function: Callable[[np.ndarray], np.ndarray], most: int) -> np.ndarray:
         with np.errstate(all="ignore"):
             step = np.clip(-value / slopes[row], -FARTHEST_SHARE, FARTHEST_SHARE)
-        usual = -NEAR_SHARE * np.sign(value)  # most signatures grow with their parameter
+        usual = -size * np.sign(value)  # most signatures grow with their parameter
         step = np.where(np.isfinite(step) & (step != 0.0), step, usual)
         bounds = (MARGIN, 1.0 - MARGIN)
         found, _, slope = bracket.roots(function, share[row].copy(), value, seek, step, bounds, CLOSE, most, enough)
@@ -119,5 +133,5 @@ def again(evaluate: Evaluate, before: Fit, goal: Goal, trials: int = 6, enough: 
         share[0] = search(0, residuals[0], first, trials)
         if len(share) > 1:
             share[1] = search(1, ask()[1], last, trials)
-    unknowns = np.where(seek, logit(best), before.unknowns)
+    unknowns = np.where(seek, logit(best), start)
     return Fit(unknowns, least, None, status_of(goal, unknowns, least), slopes)

@@ -252,24 +252,31 @@ def _pulls(goal: Goal, unknowns: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.eye(parameters) / goal.prior.deviation, (cells, parameters, parameters))
 
 
-def restarted(fit: Fit, number: int) -> tuple[np.ndarray, np.ndarray]:
+def restarted(fit: Fit, number: int, before: Fit | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Where the next round begins: where this one ended, or elsewhere in cells that are stuck.
 
     Where the last parameter is so large or so small that its signature feels it no more, no derivative leads back, and
     where the signature has an extremum on the way, none leads on. A cell that misses either one begins anew with one of
-    a few values of the parameter.
+    a few values of the parameter; without derivatives, which tell where to go from there, with the others in the middle
+    of their ranges.
 
     Args:
         fit: What this round found.
         number: How many rounds there were.
+        before: What the one before it found, if cells that came nearer since are to go on; None if none are.
 
     Returns:
         (parameter, cell) unknowns to begin with, and (cell,) which cells are begun anew.
     """
-    if fit.jacobian is None or len(fit.unknowns) == 1:
+    if len(fit.unknowns) == 1:
         return fit.unknowns, np.zeros(fit.status.shape, bool)
-    stuck = np.abs(fit.residuals).max(axis=0) > 1.0
+    missed = np.abs(fit.residuals).max(axis=0)
+    stuck = missed > 1.0
+    if before is not None:
+        stuck &= missed > (1.0 - NEARER) * np.abs(before.residuals).max(axis=0)
     unknowns = fit.unknowns.copy()
+    if fit.jacobian is None:
+        unknowns[:-1, stuck] = 0.0
     unknowns[-1] = np.where(stuck, RESTARTS[(number - 1) % len(RESTARTS)], unknowns[-1])
     return unknowns, stuck
 
@@ -283,14 +290,17 @@ def nearer(fit: Fit, before: Fit, anew: np.ndarray) -> Fit:
         anew (cell,): Cells that were begun anew.
     """
     back = anew & (np.abs(fit.residuals).max(axis=0) >= np.abs(before.residuals).max(axis=0))
-    jacobian = fit.jacobian
+    jacobian, slopes = fit.jacobian, fit.slopes
     if jacobian is not None and before.jacobian is not None:
         jacobian = np.where(back[:, None, None], before.jacobian, jacobian)
+    if slopes is not None and before.slopes is not None:
+        slopes = np.where(back, before.slopes, slopes)
     return Fit(
         np.where(back, before.unknowns, fit.unknowns),
         np.where(back, before.residuals, fit.residuals),
         jacobian,
         np.where(back, before.status, fit.status),
+        slopes,
     )
 
 

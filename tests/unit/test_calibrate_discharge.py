@@ -70,6 +70,14 @@ def test_hidden_parameters_are_found_judged_and_written(tmp_path, words, capsys)
     assert trials["target"].min() < 1e-6 < trials["target"].iloc[0]
 
 
+@pytest.mark.parametrize(("share", "judged"), [(0.5, True), (0.9, False)])
+def test_later_days_are_told_only_if_enough_are_left(words, capsys, share, judged):
+    assert cli.main(["calibrate", *words, f"fit.share={share}"]) == 0
+    told = capsys.readouterr().out
+    assert (" later" in told) == judged
+    assert "nan" not in told
+
+
 def test_scores_before_are_of_the_maps_given_and_tables_tell_factors_with_the_one_given(tmp_path, words, monkeypatch):
     hidden, given = np.array(list(HIDDEN.values())), np.linspace(2.0, 6.0, 16)
     monkeypatch.setattr(hydrographs.Simulator, "run_as_given", lambda self: 0.0 * self.run(hidden) + 7.0)

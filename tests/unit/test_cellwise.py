@@ -9,7 +9,7 @@ import pytest
 import scipy.optimize
 
 from chase_jax.calibration import alternating, cellwise, damped, free
-from chase_jax.calibration.cellwise import Goal
+from chase_jax.calibration.cellwise import Fit, Goal
 from chase_jax.calibration.trial import Outcome
 
 CELLS = 40
@@ -126,7 +126,7 @@ def test_a_search_that_may_cost_no_more_keeps_the_best_it_has(hidden):
 
     first = alternating.standard(cell, START, goal)
     cell.trials = []
-    repeated = alternating.again(cell, first, goal, enough=lambda: len(cell.trials) >= 5)
+    repeated = alternating.again(cell, first.unknowns, first, goal, enough=lambda: len(cell.trials) >= 5)
     assert 5 <= len(cell.trials) <= 7
     np.testing.assert_array_equal(goal.residuals(cell(repeated.unknowns, False)), repeated.residuals)
 
@@ -169,11 +169,11 @@ def test_standard_misses_runoff_where_the_second_parameter_moves_it_and_repeatin
     assert np.mean(np.abs(first.residuals[0]) <= 1.0) < 0.3
     fit, runs = first, len(cell.trials)
     for _ in range(2):
-        fit = alternating.again(cell, fit, goal)
+        fit = alternating.again(cell, fit.unknowns, fit, goal)
     assert (np.abs(fit.residuals) <= 1.0).all()
     assert (fit.status == cellwise.MET).all()
     assert not any(cell.trials)
-    same = alternating.again(cell, fit, goal)
+    same = alternating.again(cell, fit.unknowns, fit, goal)
     np.testing.assert_array_equal(same.unknowns, fit.unknowns)
     assert len(cell.trials) - runs <= 1 + 2 * 60
 
@@ -264,6 +264,37 @@ def test_cells_stuck_where_no_derivative_leads_back_begin_anew():
         found = cellwise.gauss_newton(cell, begin, goal, "never", 8, fit.jacobian, anew)
         before, fit = fit, cellwise.nearer(found, fit, anew)
         assert (np.abs(fit.residuals).max(axis=0) <= np.abs(before.residuals).max(axis=0) + 1e-9).all()
+    assert (fit.status == cellwise.MET).all()
+
+
+class Twofold(Cell):
+    """Two values of the second parameter yield the same index, and with the larger one there is too much runoff."""
+
+    def values(self, unknowns):
+        fast, slow = share(unknowns)
+        return np.stack([self.base * (1.0 + 1.5 * fast) * (1.0 + 1.5 * slow), 0.1 + 2.8 * slow * (1.0 - slow)])
+
+
+def test_standard_begins_anew_only_where_a_round_brought_no_cell_nearer():
+    cell = Twofold()
+    truth = np.stack([np.linspace(-2.0, -1.2, CELLS), np.linspace(-1.5, -0.8, CELLS)])
+    stuck = np.arange(CELLS) % 2 == 0
+    start = np.where(stuck, np.stack([np.full(CELLS, -damped.LIMIT), -truth[1]]), truth + 0.1)
+    goal = Goal(cell.values(truth), NAMES)
+    residuals = goal.residuals(cell(start, False))
+    fit = Fit(start, residuals, None, cellwise.status_of(goal, start, residuals))
+    for _ in range(2):
+        last, fit = fit, alternating.again(cell, fit.unknowns, fit, goal)
+    np.testing.assert_array_equal(fit.status, np.where(stuck, cellwise.RUNOFF_OUT_OF_REACH, cellwise.MET))
+    np.testing.assert_array_equal(cellwise.restarted(fit, 1, last)[1], stuck)
+    crawling = dataclasses.replace(last, residuals=2.0 * fit.residuals)
+    assert not cellwise.restarted(fit, 1, crawling)[1].any()
+    for number in (1, 2, 3):
+        begin, anew = cellwise.restarted(fit, number, last)
+        assert (begin[0, anew] == 0.0).all()
+        found = alternating.again(cell, begin, fit, goal, anew=anew)
+        fit, last = cellwise.nearer(found, fit, anew), fit
+        assert (np.abs(fit.residuals).max(axis=0) <= np.abs(last.residuals).max(axis=0)).all()
     assert (fit.status == cellwise.MET).all()
 
 
