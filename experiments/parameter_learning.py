@@ -6,7 +6,8 @@ takes the catchment of a gauge of the demo, draws hidden parameters from the att
 method is told, and makes a map of runoff depth of them in the coupled model. In squares of a checkerboard the map is
 kept, in the others it is taken away. `chase calibrate variant=network` sees the kept half alone; it is compared, in the
 other half, with the maps drawn by interpolation from the kept half (linear, nearest beyond their hull) and with default
-parameters. Everything goes to runs/parameter_learning; a run that was stopped goes on. Further keys are those of
+parameters. A cell whose neighbors give it more water than it yields has no runoff depth on any map and is left out of
+both halves. Everything goes to runs/parameter_learning; a run that was stopped goes on. Further keys are those of
 `chase calibrate`.
 """
 
@@ -85,7 +86,8 @@ def main(words: list[str]) -> pd.DataFrame:
     truth = twin.signatures(hidden(scaled))
     grid = twin.domain.grid
     odd = ((grid.row // SQUARE + grid.column // SQUARE) % 2).astype(bool)
-    kept, other = twin.cells[~odd[twin.cells]], twin.cells[odd[twin.cells]]
+    cells = twin.cells[truth.runoff_depth[twin.cells] >= 0.0]  # others live on their neighbors' ground water
+    kept, other = cells[~odd[cells]], cells[odd[cells]]
     maps = domain_store.frame(grid)
     for name in NAMES:
         values = np.full(twin.domain.cells, np.nan)
@@ -107,8 +109,8 @@ def main(words: list[str]) -> pd.DataFrame:
     for name, values in predicted.items():
         error = values - truth.runoff_depth
         rows[name] = {
-            f"{part}, {label}": score(error[cells], truth.runoff_depth[cells])
-            for part, cells in (("half learned from", kept), ("other half", other))
+            f"{part}, {label}": score(error[half], truth.runoff_depth[half])
+            for part, half in (("half learned from", kept), ("other half", other))
             for label, score in (
                 ("median error, %", lambda e, t: 100.0 * np.median(np.abs(e) / np.maximum(t, 1.0))),
                 ("R2", lambda e, t: 1.0 - (e**2).sum() / ((t - t.mean()) ** 2).sum()),

@@ -135,11 +135,15 @@ def make_maps(folder: pathlib.Path, data: pathlib.Path, kind: str, every: int, k
 
 
 def with_errors(folder: pathlib.Path, noise: float) -> pathlib.Path:
-    """The maps with relative errors, normally distributed; the index kept between 0 and 1."""
+    """The maps with relative errors, normally distributed; an index of at most 1, and no negative runoff depth.
+
+    A cell of the coupled model has that if its neighbors give it more water than it yields.
+    """
     maps, draw = xr.load_dataset(folder / "truth.nc"), np.random.default_rng(1)
     for name in PARAMETERS.values():
         values = maps[name].values * (1.0 + noise * draw.standard_normal(maps[name].shape))
-        maps[name] = maps[name].copy(data=np.clip(values, 0.0, 1.0 if name == "baseflow_index" else None))
+        highest = 1.0 if name == "baseflow_index" else np.inf
+        maps[name] = maps[name].copy(data=np.where(values >= 0.0, np.minimum(values, highest), np.nan))
     path = folder / f"maps_{noise:g}.nc"
     others = [name for name in maps.data_vars if name not in (*PARAMETERS.values(), "crs")]
     store.write_dataset(maps.drop_vars(others), path, "Maps of hidden parameters (generated)")
