@@ -103,31 +103,35 @@ class _Job:
         standard = self.settings.method == "standard"
         fit = None if standard else self._by_pilot(unknowns) or self._by_first_year(unknowns)
         fit = self._round(COLUMNS, closed, unknowns if fit is None else fit.unknowns, fit, s.trials, None)
-        counts, last = [0], fit  # of cells met after each round; what the round before found
+        counts, begun = [0], 0  # cells met after each round; rounds in which cells begin anew
+        few = cellwise.FEW * self.cells.size
         for number in range(1, s.rounds or (STANDARD_ROUNDS if standard else ROUNDS)):
             if self._enough():
                 break
-            longest = partial.STAGE if number == SHARED else s.spinup_cycles
+            # the paper's procedure is cheap near what it knows, so it goes on there as long as that meets more cells
+            elsewhere = number > SHARED and self.goal.prior is None and not (standard and counts[-1] > counts[-2] + few)
+            longest = s.spinup_cycles if elsewhere or (number > SHARED and not standard) else partial.STAGE
             self.trials.settling = None if number < SHARED else longest
             self.trials.renew(COLUMNS, closed, fit.unknowns, s.renewal_cycles if number < SHARED else s.spinup_cycles)
             if self._enough():
                 break
             start, anew = fit.unknowns, None
-            if number > SHARED and self.goal.prior is None:
-                start, anew = cellwise.restarted(fit, number - SHARED, last if standard else None)
+            if elsewhere:
+                begun += 1
+                start, anew = cellwise.restarted(fit, begun)
                 self.trials.begin_anew(closed, anew)
             most = s.trials if standard else max(s.trials // (3 if number < SHARED else 2), 2)
             found = self._round(COLUMNS, closed, start, fit, most, None, anew)
             same = np.array_equal(found.unknowns, fit.unknowns)
             if same and self.goal.prior is not None:
                 break
-            fit, last = found if anew is None else cellwise.nearer(found, fit, anew), fit
+            fit = found if anew is None else cellwise.nearer(found, fit, anew)
             met, missed = fit.status == cellwise.MET, fit.status == cellwise.NOT_MET
             counts.append(int(met.sum()))
-            sure = number > SHARED + len(cellwise.RESTARTS)  # that what stands at a bound belongs there
+            sure = begun > len(cellwise.RESTARTS)  # that what stands at a bound belongs there
             if ((same or self.trials.settling) and met.all()) or (same and sure and not missed.any()):
                 break
-            if number > SHARED + PATIENCE and counts[-1] <= max(counts[:-PATIENCE]) + cellwise.FEW * self.cells.size:
+            if number > SHARED + PATIENCE and counts[-1] <= max(counts[:-PATIENCE]) + few:
                 self.folder.log(
                     f"{missed.sum()} cells are still missed, of which {PATIENCE} rounds met hardly any more"
                 )

@@ -6,7 +6,7 @@ model with a value of its own in every cell.
 The second parameter moves the first signature too, and often more than the first parameter does, so that one search
 after the other, repeated, runs away. What follows therefore seeks the second parameter with the first one in its train:
 every trial value of the second comes with a search of the first, so that what is judged is the index of a cell whose
-runoff is met. A cell that a round brings no nearer begins the next one elsewhere (:func:`cellwise.restarted`): two
+runoff is met. Once a round meets hardly any more, cells still missed begin elsewhere (:func:`cellwise.restarted`): two
 values of the second parameter may yield the same index, and the runoff be within reach with one of them only.
 
 Source:

@@ -252,7 +252,7 @@ def _pulls(goal: Goal, unknowns: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.eye(parameters) / goal.prior.deviation, (cells, parameters, parameters))
 
 
-def restarted(fit: Fit, number: int, before: Fit | None = None) -> tuple[np.ndarray, np.ndarray]:
+def restarted(fit: Fit, number: int) -> tuple[np.ndarray, np.ndarray]:
     """Where the next round begins: where this one ended, or elsewhere in cells that are stuck.
 
     Where the last parameter is so large or so small that its signature feels it no more, no derivative leads back, and
@@ -262,18 +262,14 @@ def restarted(fit: Fit, number: int, before: Fit | None = None) -> tuple[np.ndar
 
     Args:
         fit: What this round found.
-        number: How many rounds there were.
-        before: What the one before it found, if cells that came nearer since are to go on; None if none are.
+        number: How many rounds began so, this one included.
 
     Returns:
         (parameter, cell) unknowns to begin with, and (cell,) which cells are begun anew.
     """
     if len(fit.unknowns) == 1:
         return fit.unknowns, np.zeros(fit.status.shape, bool)
-    missed = np.abs(fit.residuals).max(axis=0)
-    stuck = missed > 1.0
-    if before is not None:
-        stuck &= missed > (1.0 - NEARER) * np.abs(before.residuals).max(axis=0)
+    stuck = np.abs(fit.residuals).max(axis=0) > 1.0
     unknowns = fit.unknowns.copy()
     if fit.jacobian is None:
         unknowns[:-1, stuck] = 0.0
