@@ -339,6 +339,36 @@ def test_a_pilot_tells_where_to_begin(tmp_path, monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("anew", [True, False])
+def test_standard_begins_anew_once_a_round_meets_hardly_any_more(tmp_path, monkeypatch, anew):
+    class Twofold(StandIn):
+        """Two factors yield the same index, the one that is sought first with too much runoff."""
+
+        @staticmethod
+        def values(dcor, factor):
+            share = (jnp.log10(factor) + 4.0) / 6.0
+            index = 0.1 + 2.8 * share * (1.0 - share) + 0.05 * share
+            return 20.0 * (1.0 + 1.5 * dcor) * jnp.exp(5.0 * share), index
+
+    begun = []
+
+    def restarted(fit, number):
+        begun.append((number, int((fit.status != cellwise.MET).sum())))
+        return real(fit, number) if anew else (fit.unknowns, np.zeros(fit.status.shape, bool))
+
+    real = cellwise.restarted
+    monkeypatch.setattr(cellwise, "restarted", restarted)
+    monkeypatch.setattr(calibrate_case, "Simulator", Twofold)
+    monkeypatch.setattr(StandIn, "values", Twofold.values)
+    assert cli.main(["calibrate", *maps(tmp_path), "method=standard", "fit.model=columns"]) == 0
+    with xr.open_dataset(tmp_path / "run" / "calibration.nc") as report:
+        status = report["calibration_status"].values
+    tried = np.isin(status, (cellwise.MET, cellwise.NOT_MET, cellwise.RUNOFF_OUT_OF_REACH))
+    assert begun[0] == (1, tried.sum())
+    assert ((status == cellwise.MET)[tried] == anew).all()
+    assert ("hardly any more" in (tmp_path / "run" / "run.log").read_text()) != anew
+
+
 def test_no_pilot_where_none_is_wanted(tmp_path, monkeypatch):
     monkeypatch.setattr(pilot, "SHARE", 1)
     monkeypatch.setattr(pilot, "SMALLEST", 8)
