@@ -109,14 +109,14 @@ class _Job:
             if self._enough():
                 break
             # the paper's procedure is cheap near what it knows, so it goes on there as long as that meets more cells
-            elsewhere = number > SHARED and self.goal.prior is None and not (standard and counts[-1] > counts[-2] + few)
-            longest = s.spinup_cycles if elsewhere or (number > SHARED and not standard) else partial.STAGE
+            near = number <= SHARED or (standard and counts[-1] > counts[-2] + few)
+            longest = partial.STAGE if near else s.spinup_cycles
             self.trials.settling = None if number < SHARED else longest
             self.trials.renew(COLUMNS, closed, fit.unknowns, s.renewal_cycles if number < SHARED else s.spinup_cycles)
             if self._enough():
                 break
             start, anew = fit.unknowns, None
-            if elsewhere:
+            if not near and self.goal.prior is None:
                 begun += 1
                 start, anew = cellwise.restarted(fit, begun)
                 self.trials.begin_anew(closed, anew)
@@ -215,7 +215,7 @@ class _Job:
         if self.settings.method == "standard":
             if before is None:
                 return alternating.standard(evaluate, start, self.goal, trials, enough)
-            return alternating.again(evaluate, start, before, self.goal, max(trials // 2, 2), anew, enough)
+            return alternating.again(evaluate, start, self.goal, max(trials // 2, 2), before.slopes, anew, enough)
         again = before is not None and (kind == COUPLED or self.settings.fit.derivatives != "always")
         asked = "never" if again else self.settings.fit.derivatives
         known = before.jacobian if before is not None else None

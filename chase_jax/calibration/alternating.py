@@ -77,9 +77,9 @@ def standard(
 def again(
     evaluate: Evaluate,
     start: np.ndarray,
-    before: Fit,
     goal: Goal,
     trials: int = 6,
+    slopes: np.ndarray | None = None,
     anew: np.ndarray | None = None,
     enough: Callable[[], bool] = never,
 ) -> Fit:
@@ -88,16 +88,16 @@ def again(
     Args:
         evaluate: As of :func:`standard`.
         start: (parameter, cell) unknowns to begin with, 1.
-        before: What was found; its slopes tell the first steps.
         goal: One signature for every parameter, in the same order.
         trials: Most trials of the second parameter; half as many of the first within each.
+        slopes: (parameter, cell) of a fit before it, which tell the first steps; None if there are none.
         anew: (cell,) cells that begin elsewhere, where slopes are not known and first steps are long; None for none.
         enough: Asked before a trial; where it says yes the search ends with the best so far.
     """
     share = expit(start)
     residuals = goal.residuals(evaluate(start, False))
     seek = np.abs(residuals).max(axis=0) > CLOSE
-    slopes = np.full(share.shape, np.nan) if before.slopes is None else before.slopes.copy()
+    slopes = np.full(share.shape, np.nan) if slopes is None else slopes.copy()
     size = np.full(share.shape[1], NEAR_SHARE)
     if anew is not None:
         slopes[:, anew], size[anew] = np.nan, FARTHEST_SHARE

@@ -126,7 +126,7 @@ def test_a_search_that_may_cost_no_more_keeps_the_best_it_has(hidden):
 
     first = alternating.standard(cell, START, goal)
     cell.trials = []
-    repeated = alternating.again(cell, first.unknowns, first, goal, enough=lambda: len(cell.trials) >= 5)
+    repeated = alternating.again(cell, first.unknowns, goal, slopes=first.slopes, enough=lambda: len(cell.trials) >= 5)
     assert 5 <= len(cell.trials) <= 7
     np.testing.assert_array_equal(goal.residuals(cell(repeated.unknowns, False)), repeated.residuals)
 
@@ -169,11 +169,11 @@ def test_standard_misses_runoff_where_the_second_parameter_moves_it_and_repeatin
     assert np.mean(np.abs(first.residuals[0]) <= 1.0) < 0.3
     fit, runs = first, len(cell.trials)
     for _ in range(2):
-        fit = alternating.again(cell, fit.unknowns, fit, goal)
+        fit = alternating.again(cell, fit.unknowns, goal, slopes=fit.slopes)
     assert (np.abs(fit.residuals) <= 1.0).all()
     assert (fit.status == cellwise.MET).all()
     assert not any(cell.trials)
-    same = alternating.again(cell, fit.unknowns, fit, goal)
+    same = alternating.again(cell, fit.unknowns, goal, slopes=fit.slopes)
     np.testing.assert_array_equal(same.unknowns, fit.unknowns)
     assert len(cell.trials) - runs <= 1 + 2 * 60
 
@@ -284,13 +284,13 @@ def test_standard_begins_anew_in_cells_that_it_misses_and_keeps_what_is_nearer()
     residuals = goal.residuals(cell(start, False))
     fit = Fit(start, residuals, None, cellwise.status_of(goal, start, residuals))
     for _ in range(2):
-        fit = alternating.again(cell, fit.unknowns, fit, goal)
+        fit = alternating.again(cell, fit.unknowns, goal, slopes=fit.slopes)
     np.testing.assert_array_equal(fit.status, np.where(stuck, cellwise.RUNOFF_OUT_OF_REACH, cellwise.MET))
     np.testing.assert_array_equal(cellwise.restarted(fit, 1)[1], stuck)
     for number in (1, 2, 3):
         begin, anew = cellwise.restarted(fit, number)
         assert (begin[0, anew] == 0.0).all()
-        before, found = fit, alternating.again(cell, begin, fit, goal, anew=anew)
+        before, found = fit, alternating.again(cell, begin, goal, slopes=fit.slopes, anew=anew)
         fit = cellwise.nearer(found, fit, anew)
         assert (np.abs(fit.residuals).max(axis=0) <= np.abs(before.residuals).max(axis=0)).all()
     assert (fit.status == cellwise.MET).all()
