@@ -29,6 +29,27 @@ PARAMETERS, TABLE, INFLOW = "parameters.nc", "roughness.csv", "trials/inflow.nc"
 FLUXES = ["runoff", "precipitation", "open_water_evaporation"]
 
 
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What was measured at the gauges that have enough of it.
+
+    Attributes:
+        names: (gauge,) their identifiers.
+        left: Identifiers of the others.
+        used: (gauge,) their numbers among all gauges.
+        cells: (gauge,) their cells.
+        observed: (day, gauge) discharge, m3 s-1, NaN where missing.
+        half: Days of the first half, which is fitted.
+    """
+
+    names: tuple[str, ...]
+    left: tuple[str, ...]
+    used: np.ndarray
+    cells: np.ndarray
+    observed: np.ndarray
+    half: int
+
+
 def run(
     settings: Any, folder: run_folder.RunFolder, facts: dict[str, Any], given: build.Inputs, asked: list[str]
 ) -> str:
@@ -48,6 +69,51 @@ def run(
         InputError: If no gauge has a record in both halves of the period.
         Stopped: If the process is asked to stop; the run of the whole model is kept, and the search begins anew.
     """
+    record = _record(settings, given)
+    program = build.program(_with_daily(settings), given)
+    first = workflows.initial_state(settings, program)
+    folder.begin(facts, config.dump(settings))
+    kept = _kept_inflow(folder, program, given, settings, first)
+    workflows.stop_if_asked(asked, folder, "after the run of the whole model")
+
+    model: Chase = program.model  # type: ignore[attr-defined]
+    rivers = _Rivers(model, kept, record)
+    count = roughness.Count()
+
+    def listen() -> None:
+        workflows.stop_if_asked(asked, folder, f"after replay {count.plain + count.with_slope}")
+
+    found = rivers.search(settings, count, listen)
+    spent = f"{count.plain} replays, {count.with_slope} replays with a derivative"
+    folder.log(f"found with {spent}")
+
+    values, attributes = rivers.values(found), workflows.attributes(model.domain, given.forcing)
+    donors = np.stack([attributes[rivers.basins.group == number].mean(axis=0) for number in range(values.size)])
+    kept_values = {name: np.asarray(value) for name, value in given.parameters.items()}
+    kept_values["manning_roughness"] = rivers.everywhere(found, donors, attributes, settings.fit.donors)
+    form = settings.physics.dcor_form
+    parameter_store.write_parameters(folder.path / PARAMETERS, kept_values, model.domain.grid, form, "Roughness")
+
+    again = dataclasses.replace(given, parameters=kept_values)
+    checked = _reference(build.program(_with_daily(settings), again), given, settings, first)
+    runs = {"before": kept["discharge"][:, record.used], "after": checked["discharge"][:, record.used]}
+    replays = {"before": rivers.flow(rivers.start), "after": rivers.flow(found)}
+    others = np.full(values.size, np.nan)
+    if values.size > 1:
+        others = regionalize.leave_one_out(donors, values, settings.fit.donors)
+    replays["transferred"] = rivers.flow(rivers.unknowns(others)) if values.size > 1 else replays["before"]
+    rows = _scores(record, values, others, runs, replays)
+    store.write_text(tables.text(rows, digits=6), folder.path / TABLE)
+    folder.note(PARAMETERS, TABLE)
+    told = [f"without a record that varies in both halves, left out: {', '.join(record.left)}"] if record.left else []
+    told += [_line(row) for row in rows]
+    told.append(f"{spent}, 2 runs of the whole model")
+    folder.finish(*told)
+    return "\n".join([*told, f"parameters: {folder.path / PARAMETERS}"])
+
+
+def _record(settings: Any, given: build.Inputs) -> Record:
+    """What was measured and is compared; refuses what leaves nothing to compare."""
     gauges = given.gauges
     require(bool(gauges.gauge_id), "gauges.path is empty; target=hydrograph needs gauges.")
     require("observations" in given.paths, "observations.path is empty; target=hydrograph needs observed discharge.")
@@ -63,107 +129,138 @@ def run(
     cells = gauges.cell[used]
     twice = next((gauges.gauge_id[g] for g in used if (cells == gauges.cell[g]).sum() > 1), None)
     require(twice is None, f"{given.paths['gauges']}: gauge {twice} shares its cell with another; remove one of them.")
+    names = tuple(gauges.gauge_id[k] for k in used)
+    left = tuple(gauges.gauge_id[k] for k in range(len(gauges.gauge_id)) if k not in used)
+    return Record(names, left, used, cells, observed[:, used], half)
 
-    program = build.program(_with_daily(settings), given)
-    model: Chase = program.model  # type: ignore[attr-defined]
-    first = workflows.initial_state(settings, program)
-    folder.begin(facts, config.dump(settings))
-    like = {
-        "volume": np.zeros(model.domain.cells),
-        "inflow": np.zeros((given.forcing.dates.size, model.domain.cells)),
-        "discharge": np.zeros((given.forcing.dates.size, len(gauges.gauge_id))),
-    }
+
+def _kept_inflow(
+    folder: run_folder.RunFolder, program: build.Program, given: build.Inputs, settings: Any, first: State
+) -> dict[str, np.ndarray]:
+    """The run of the whole model that replays stand on (:func:`_reference`), read if it was made before."""
+    cells, days, gauges = given.domain.cells, given.forcing.dates.size, len(given.gauges.gauge_id)
+    like = {"volume": np.zeros(cells), "inflow": np.zeros((days, cells)), "discharge": np.zeros((days, gauges))}
     if folder.holds(INFLOW):
-        kept = restart.read_restart(folder.path / INFLOW, like)[0]
-    else:
-        kept = _reference(program, given, settings, first)
-        restart.write_restart(folder.path / INFLOW, kept, {})
-        folder.note(INFLOW)
-        folder.commit()
-        folder.log("the inflow of the rivers is made")
-    workflows.stop_if_asked(asked, folder, "after the run of the whole model")
+        return restart.read_restart(folder.path / INFLOW, like)[0]
+    kept = _reference(program, given, settings, first)
+    restart.write_restart(folder.path / INFLOW, kept, {})
+    folder.note(INFLOW)
+    folder.commit()
+    folder.log("the inflow of the rivers is made")
+    return kept
 
-    parts = routing.basins(model.domain, cells)
-    one = free.manning_roughness(jnp.asarray(parts.group))
-    start, count = np.asarray(one.encode(model.parameters)), roughness.Count()
-    water, inflow, index = Water(jnp.asarray(kept["volume"])), jnp.asarray(kept["inflow"]), jnp.asarray(cells)
-    seen = jnp.asarray(observed[:, used])
 
-    @jax.jit
-    def flow(unknowns: jax.Array) -> jax.Array:
-        return routing.replay(model, one.decode(unknowns, model.parameters).channel, water, inflow, index)
+class _Rivers:
+    """Discharge at the gauges under a roughness of each basin, from the inflow of one run of the whole model.
 
-    @jax.jit
-    def correlation(unknowns: jax.Array) -> jax.Array:
-        # the first half needs no more than the first half
-        channels = one.decode(unknowns, model.parameters).channel
-        return metrics.pcc(routing.replay(model, channels, water, inflow[:half], index), seen[:half])
+    Attributes:
+        basins: The basins of the gauges.
+        start: (gauge,) unknowns of the roughness as it is, 1.
+    """
 
-    @jax.jit
-    def slope(unknowns: jax.Array, direction: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return jax.jvp(correlation, (unknowns,), (direction,))
+    def __init__(self, model: Chase, kept: dict[str, np.ndarray], record: Record) -> None:
+        self.model = model
+        self.basins = routing.basins(model.domain, record.cells)
+        self._free = free.manning_roughness(jnp.asarray(self.basins.group))
+        self.start = np.asarray(self._free.encode(model.parameters))
+        self._inflow, self._half = jnp.asarray(kept["inflow"]), record.half
+        water, cells = Water(jnp.asarray(kept["volume"])), jnp.asarray(record.cells)
+        seen = jnp.asarray(record.observed[: record.half])
 
-    def listen() -> None:
-        workflows.stop_if_asked(asked, folder, f"after replay {count.plain + count.with_slope}")
+        def replayed(unknowns: jax.Array, inflow: jax.Array) -> jax.Array:
+            channels = self._free.decode(unknowns, model.parameters).channel
+            return routing.replay(model, channels, water, inflow, cells)
 
-    if settings.method == "standard":
+        def correlation(unknowns: jax.Array, inflow: jax.Array) -> jax.Array:
+            return metrics.pcc(replayed(unknowns, inflow), seen)
 
-        def without_slope(u: np.ndarray) -> np.ndarray:
-            value = np.asarray(correlation(jnp.asarray(u)))
+        def slope(unknowns: jax.Array, direction: jax.Array, inflow: jax.Array) -> tuple[jax.Array, jax.Array]:
+            return jax.jvp(lambda u: correlation(u, inflow), (unknowns,), (direction,))
+
+        # the inflow is an argument: as a constant of three programs it would be there three times
+        self._flow, self._correlation, self._slope = jax.jit(replayed), jax.jit(correlation), jax.jit(slope)
+
+    def flow(self, unknowns: np.ndarray) -> np.ndarray:
+        """Discharge (day, gauge) of a replay, m3 s-1. Argument: unknowns (gauge,), 1."""
+        return np.asarray(self._flow(jnp.asarray(unknowns), self._inflow))
+
+    def search(self, settings: Any, count: roughness.Count, listen: Callable[[], None]) -> np.ndarray:
+        """The unknowns (gauge,) with the highest correlations in the first half; `listen` is called after replays."""
+        inflow = self._inflow[: self._half]  # the first half needs no more than the first half
+
+        def without_slope(unknowns: np.ndarray) -> np.ndarray:
+            value = np.asarray(self._correlation(jnp.asarray(unknowns), inflow))
             listen()
             return value
 
-        found = roughness.standard(without_slope, start, parts, count)
-    else:
-
-        def with_slope(u: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            value, along = slope(jnp.asarray(u), jnp.asarray(direction))
+        def with_slope(unknowns: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            value, along = self._slope(jnp.asarray(unknowns), jnp.asarray(direction), inflow)
             listen()
             return np.asarray(value), np.asarray(along)
 
-        found = roughness.gradient(with_slope, start, parts, count, settings.fit.trials)
-    folder.log(f"found with {count.plain} replays and {count.with_slope} replays with a derivative")
+        if settings.method == "standard":
+            return roughness.standard(without_slope, self.start, self.basins, count)
+        return roughness.gradient(with_slope, self.start, self.basins, count, settings.fit.trials)
 
-    values = np.asarray(one.transform.decode(jnp.asarray(found)))
-    parameters = np.array(one.decode(jnp.asarray(found), model.parameters).channel.manning_roughness)
-    attributes = workflows.attributes(model.domain, given.forcing)
-    donors = np.stack([attributes[parts.group == number].mean(axis=0) for number in range(used.size)])
-    ungauged = parts.group < 0
-    parameters[ungauged] = regionalize.transfer(donors, values, attributes[ungauged], settings.fit.donors)
-    kept_values = {name: np.asarray(value) for name, value in given.parameters.items()}
-    kept_values["manning_roughness"] = parameters
-    form = settings.physics.dcor_form
-    parameter_store.write_parameters(folder.path / PARAMETERS, kept_values, model.domain.grid, form, "Roughness")
+    def values(self, unknowns: np.ndarray) -> np.ndarray:
+        """Roughness (gauge,) of unknowns (gauge,), s m-1/3."""
+        return np.asarray(self._free.transform.decode(jnp.asarray(unknowns)))
 
-    again = dataclasses.replace(given, parameters=kept_values)
-    checked = _reference(build.program(_with_daily(settings), again), given, settings, first)["discharge"][:, used]
-    replayed = {"before": np.asarray(flow(jnp.asarray(start))), "after": np.asarray(flow(jnp.asarray(found)))}
-    series = {"before": kept["discharge"][:, used], "after": checked}
-    others = regionalize.leave_one_out(donors, values, settings.fit.donors) if used.size > 1 else np.full(1, np.nan)
-    moved = {"transferred": _transferred(one, others, flow) if used.size > 1 else replayed["before"]}
-    rows = []
-    for number, gauge in enumerate(used):
-        row = {"gauge_id": gauges.gauge_id[gauge], "manning_roughness": values[number]}
-        row["from_other_basins"] = others[number]
-        for name, flows in series.items():
-            for label, part in (("first", slice(0, half)), ("second", slice(half, None))):
-                row[f"pcc_{name}_{label}_half"] = float(metrics.pcc(flows[part, number], observed[part, gauge]))
-        for name, flows in {**replayed, **moved}.items():
-            row[f"replayed_pcc_{name}_second_half"] = float(metrics.pcc(flows[half:, number], observed[half:, gauge]))
+    def unknowns(self, values: np.ndarray) -> np.ndarray:
+        """Unknowns (gauge,) of roughness (gauge,), 1."""
+        return np.asarray(self._free.transform.encode(jnp.asarray(values)))
+
+    def everywhere(self, unknowns: np.ndarray, donors: np.ndarray, attributes: np.ndarray, number: int) -> np.ndarray:
+        """Roughness (cell,), s m-1/3; where no gauge lies downstream, that of the basins most alike.
+
+        Args:
+            unknowns (gauge,): Unknowns, 1.
+            donors (gauge, attribute): Attributes of the basins.
+            attributes (cell, attribute): Attributes of the cells.
+            number: How many basins are taken.
+        """
+        roughness = np.array(self._free.decode(jnp.asarray(unknowns), self.model.parameters).channel.manning_roughness)
+        ungauged = self.basins.group < 0
+        roughness[ungauged] = regionalize.transfer(donors, self.values(unknowns), attributes[ungauged], number)
+        return roughness
+
+
+def _scores(
+    record: Record, values: np.ndarray, others: np.ndarray, runs: dict[str, np.ndarray], replays: dict[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    """Roughness and correlations of every gauge.
+
+    Args:
+        record: What was measured.
+        values (gauge,): Roughness found, s m-1/3.
+        others (gauge,): What the transfer gives from other basins, s m-1/3.
+        runs: (day, gauge) discharge of the whole model, before and after, m3 s-1.
+        replays: (day, gauge) discharge of replays, m3 s-1.
+    """
+    first, second, rows = slice(0, record.half), slice(record.half, None), []
+    for gauge, name in enumerate(record.names):
+        row: dict[str, Any] = {"gauge_id": name, "manning_roughness": values[gauge]}
+        row["from_other_basins"] = others[gauge]
+
+        def score(flows: np.ndarray, part: slice, gauge: int = gauge) -> float:
+            return float(metrics.pcc(flows[part, gauge], record.observed[part, gauge]))
+
+        for when, flows in runs.items():
+            row[f"pcc_{when}_first_half"] = score(flows, first)
+            row[f"pcc_{when}_second_half"] = score(flows, second)
+        for when, flows in replays.items():
+            row[f"replayed_pcc_{when}_second_half"] = score(flows, second)
         rows.append(row)
-    store.write_text(tables.text(rows, digits=6), folder.path / TABLE)
-    folder.note(PARAMETERS, TABLE)
-    left = [gauges.gauge_id[k] for k in range(len(gauges.gauge_id)) if k not in used]
-    told = [f"without a record that varies in both halves, left out: {', '.join(left)}"] if left else []
-    for row in rows:
-        told.append(
-            f"{row['gauge_id']}: roughness {row['manning_roughness']:.4f}, correlation in the first half "
-            f"{row['pcc_before_first_half']:.4f} -> {row['pcc_after_first_half']:.4f}, in the second "
-            f"{row['pcc_before_second_half']:.4f} -> {row['pcc_after_second_half']:.4f}"
-        )
-    told.append(f"{count.plain} replays, {count.with_slope} replays with a derivative, 2 runs of the whole model")
-    folder.finish(*told)
-    return "\n".join([*told, f"parameters: {folder.path / PARAMETERS}"])
+    return rows
+
+
+def _line(row: dict[str, Any]) -> str:
+    """What was found at a gauge in words. Argument: its row."""
+    return (
+        f"{row['gauge_id']}: roughness {row['manning_roughness']:.4f}, correlation in the first half "
+        f"{row['pcc_before_first_half']:.4f} -> {row['pcc_after_first_half']:.4f}, in the second "
+        f"{row['pcc_before_second_half']:.4f} -> {row['pcc_after_second_half']:.4f}"
+    )
 
 
 def _with_daily(settings: Any) -> Any:
@@ -192,8 +289,3 @@ def _through(program: build.Program, reader: Reader, state: Any, totals: Any) ->
         for name, values in series.items():
             pieces.setdefault(name, []).append(np.asarray(values)[:count])
     return state, {name: np.concatenate(values) for name, values in pieces.items()}
-
-
-def _transferred(one: free.Free, values: np.ndarray, flow: Callable[[jax.Array], jax.Array]) -> np.ndarray:
-    """Discharge (day, gauge) of a replay with the roughness of every basin taken from the others."""
-    return np.asarray(flow(one.transform.encode(jnp.asarray(values))))
