@@ -98,10 +98,10 @@ def run(
     checked = _reference(build.program(_with_daily(settings), again), given, settings, first)
     runs = {"before": kept["discharge"][:, record.used], "after": checked["discharge"][:, record.used]}
     replays = {"before": rivers.flow(rivers.start), "after": rivers.flow(found)}
-    others = np.full(values.size, np.nan)
+    others, replays["transferred"] = np.full(values.size, np.nan), replays["before"]
     if values.size > 1:
         others = regionalize.leave_one_out(donors, values, settings.fit.donors)
-    replays["transferred"] = rivers.flow(rivers.unknowns(others)) if values.size > 1 else replays["before"]
+        replays["transferred"] = rivers.flow(rivers.unknowns(others))
     rows = _scores(record, values, others, runs, replays)
     store.write_text(tables.text(rows, digits=6), folder.path / TABLE)
     folder.note(PARAMETERS, TABLE)
@@ -159,7 +159,7 @@ class _Rivers:
     """
 
     def __init__(self, model: Chase, kept: dict[str, np.ndarray], record: Record) -> None:
-        self.model = model
+        self._parameters = model.parameters
         self.basins = routing.basins(model.domain, record.cells)
         self._free = free.manning_roughness(jnp.asarray(self.basins.group))
         self.start = np.asarray(self._free.encode(model.parameters))
@@ -219,10 +219,10 @@ class _Rivers:
             attributes (cell, attribute): Attributes of the cells.
             number: How many basins are taken.
         """
-        roughness = np.array(self._free.decode(jnp.asarray(unknowns), self.model.parameters).channel.manning_roughness)
-        ungauged = self.basins.group < 0
-        roughness[ungauged] = regionalize.transfer(donors, self.values(unknowns), attributes[ungauged], number)
-        return roughness
+        decoded = self._free.decode(jnp.asarray(unknowns), self._parameters)
+        full, ungauged = np.array(decoded.channel.manning_roughness), self.basins.group < 0
+        full[ungauged] = regionalize.transfer(donors, self.values(unknowns), attributes[ungauged], number)
+        return full
 
 
 def _scores(
@@ -237,21 +237,19 @@ def _scores(
         runs: (day, gauge) discharge of the whole model, before and after, m3 s-1.
         replays: (day, gauge) discharge of replays, m3 s-1.
     """
-    first, second, rows = slice(0, record.half), slice(record.half, None), []
-    for gauge, name in enumerate(record.names):
-        row: dict[str, Any] = {"gauge_id": name, "manning_roughness": values[gauge]}
-        row["from_other_basins"] = others[gauge]
+    columns = {"manning_roughness": values, "from_other_basins": others}
+    first, second = slice(0, record.half), slice(record.half, None)
 
-        def score(flows: np.ndarray, part: slice, gauge: int = gauge) -> float:
-            return float(metrics.pcc(flows[part, gauge], record.observed[part, gauge]))
+    def score(flows: np.ndarray, part: slice) -> np.ndarray:
+        return np.asarray(metrics.pcc(flows[part], record.observed[part]))
 
-        for when, flows in runs.items():
-            row[f"pcc_{when}_first_half"] = score(flows, first)
-            row[f"pcc_{when}_second_half"] = score(flows, second)
-        for when, flows in replays.items():
-            row[f"replayed_pcc_{when}_second_half"] = score(flows, second)
-        rows.append(row)
-    return rows
+    for when, flows in runs.items():
+        columns[f"pcc_{when}_first_half"] = score(flows, first)
+        columns[f"pcc_{when}_second_half"] = score(flows, second)
+    for when, flows in replays.items():
+        columns[f"replayed_pcc_{when}_second_half"] = score(flows, second)
+    names = enumerate(record.names)
+    return [{"gauge_id": name} | {key: float(column[k]) for key, column in columns.items()} for k, name in names]
 
 
 def _line(row: dict[str, Any]) -> str:
