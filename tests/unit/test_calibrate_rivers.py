@@ -154,3 +154,22 @@ def test_a_record_that_never_changes_teaches_nothing(tmp_path, words, capsys):
     assert "left out: low, silent" in capsys.readouterr().out
     rows = list(csv.DictReader((tmp_path / "run" / "roughness.csv").open()))
     assert [row["gauge_id"] for row in rows] == ["up"]
+    place = domain_store.open_domain(tmp_path / "domain.nc")
+    found = parameter_store.read_parameters(tmp_path / "run" / "parameters.nc", place.grid, "D5")["manning_roughness"]
+    np.testing.assert_allclose(found, float(rows[0]["manning_roughness"]), rtol=1e-4)  # also where no gauge lies below
+    assert np.isnan(float(rows[0]["from_other_basins"] or "nan"))
+
+
+def test_each_half_is_judged_by_its_own_days(tmp_path, words):
+    with xr.open_dataset(tmp_path / "observations.nc") as data:
+        spoiled = data.load()
+    spoiled["discharge"][0, DAYS // 2 :] = np.random.default_rng(5).gamma(1.0, 1.0, DAYS - DAYS // 2)
+    spoiled.to_netcdf(tmp_path / "observations.nc")
+    assert cli.main(["calibrate", *words]) == 0
+    rows = {row["gauge_id"]: row for row in csv.DictReader((tmp_path / "run" / "roughness.csv").open())}
+    for kind in ("pcc_before", "pcc_after"):
+        assert float(rows["up"][f"{kind}_first_half"]) > 0.999
+        assert float(rows["up"][f"{kind}_second_half"]) < 0.7
+        assert float(rows["low"][f"{kind}_second_half"]) > 0.999
+    for when in ("before", "after", "transferred"):
+        assert float(rows["up"][f"replayed_pcc_{when}_second_half"]) < 0.7
