@@ -46,18 +46,24 @@ def main(arguments: list[str] | None = None) -> int:
     verb = words[0] if words else ""
     try:
         if verb in ("", "-h", "--help", "help"):
-            print(overview())
-            return DONE
+            return _show(overview())
         if verb == "--version":
-            print(importlib.import_module("importlib.metadata").version("chase_jax"))
-            return DONE
+            return _show(importlib.import_module("importlib.metadata").version("chase_jax"))
         require(verb in VERBS, f"unknown verb '{verb}'; allowed are {', '.join(VERBS)}; chase --help explains them.")
         if {"-h", "--help"} & set(words[1:]):
-            print(verb_help(verb))
-            return DONE
+            return _show(verb_help(verb))
         return _compose_and_run(verb, words[1:])
     except InputError as error:
         return _refuse(verb, str(error))
+
+
+def _show(text: str) -> int:
+    """Print what explains the program; whoever reads it, such as `head`, may have read enough before its end."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python flushes what is left at its end
+    return DONE
 
 
 def _refuse(verb: str, message: str) -> int:

@@ -201,3 +201,13 @@ def test_help_tells_the_defaults_of_its_verb_and_no_code(capsys):
     folders |= {"signatures": "signatures/TABLE_DESIGN_PREDICTORS", "evaluate": "runs/DOMAIN"}
     for verb, folder in folders.items():
         assert f"output.directory the run folder [{folder}]" in told[verb]
+
+
+def test_help_whose_reader_has_read_enough_ends_without_a_word():
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "chase_jax", "simulate", "--help"], stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
